@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The engine as the shim sees it: sockets whose bytes move through a TCP of our own, each behind a real
+ * descriptor.
+ *
+ * The descriptor that the program holds is one end of an AF_UNIX stream socketpair ("the program's
+ * end"); the engine's thread holds the other end in a descriptor table of its own. Readiness of the
+ * TCP socket is mirrored into the pair, so poll, select and epoll need no help. The bytes move by the
+ * calls below, which the program's threads make.
+ *
+ * Every call here returns 0, a count or a negative errno value, never touches errno, and never blocks
+ * but in engine_accept() (in the kernel, with no lock held). Signals are blocked while a lock is held,
+ * so a handler may call anything here. Calls that take a descriptor want the program's end through
+ * which the call was made; the engine uses it to take a readiness byte out or to put filler in.
+ *
+ * Memory is the engine's own, from mmap; the program's malloc is never called (but by pthread_create).
+ */
+#ifndef UTCP_ENGINE_H
+#define UTCP_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+enum engine_family { ENGINE_IPV4 = 4, ENGINE_IPV6 = 6 };
+
+/* An address (network byte order; IPv4 in the first four bytes) and a port in host byte order. */
+struct engine_endpoint {
+    uint8_t family; /* enum engine_family, 0 = none */
+    uint8_t addr[16];
+    uint16_t port;
+};
+
+/* A socket. Its memory stays a socket's for ever (it may become another one), so a stale pointer may be
+ * handed to engine_socket_hold() without harm. */
+struct engine_socket;
+
+/* ---- life of the process ---- */
+
+/*
+ * Once, in the constructor, before anything else: reads and checks the UTCP_* variables. Starts no
+ * thread and opens nothing. Trouble with a variable is told on stderr at the first engine_socket_open().
+ */
+void engine_init(char *const *environment);
+
+/* fork(): in the parent before, in the parent after, in the child after. The child starts without an
+ * engine; the sockets it inherited are dead to it (engine_socket_hold() fails), a new socket starts an
+ * engine of its own. */
+void engine_fork_prepare(void);
+void engine_fork_parent(void);
+void engine_fork_child(void);
+
+/*
+ * The process is about to end. When connections have data or a FIN to bring to their peers, a keeper
+ * process is left behind that does so; returns as soon as it exists. From then on every call here
+ * fails with -EPIPE. Async-signal-safe; may be called twice, and when no engine runs.
+ */
+void engine_farewell(void);
+
+/* True for a descriptor in the program's table that is the engine's and must not be seen, closed or
+ * replaced by the program. Cheap. */
+bool engine_owns_descriptor(int fd);
+
+/* True when connections to (or a bind to) this address are left to the kernel: UTCP_BYPASS, by default
+ * loopback; and IPv6. The wildcard address is not bypassed. */
+bool engine_bypasses(const struct engine_endpoint *endpoint);
+
+/* Writes one line to stderr as "utcp: ..." when UTCP_LOG asks for that level. printf's format. */
+enum engine_level { ENGINE_ERROR, ENGINE_WARN, ENGINE_INFO, ENGINE_DEBUG };
+void engine_log(enum engine_level level, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* ---- sockets ---- */
+
+enum { ENGINE_CLOEXEC = 1, ENGINE_NONBLOCK = 2 };
+
+/*
+ * Makes a socket and returns its descriptor, the lowest that is free; flags are ENGINE_CLOEXEC,
+ * ENGINE_NONBLOCK. *socket is held for the caller. Starts the engine's thread if none runs; the device is
+ * not opened before the first engine_bind(), _connect() or _listen(). -EMFILE, -ENFILE, -ENOMEM.
+ */
+int engine_socket_open(unsigned flags, struct engine_socket **socket);
+
+/* Takes a reference; false when the socket is gone: every copy of its descriptor was closed, or this
+ * process did not make it. Lock-free. */
+bool engine_socket_hold(struct engine_socket *socket);
+
+/* Drops a reference. Closing is not done here: the engine sees the last copy of the descriptor close. */
+void engine_socket_drop(struct engine_socket *socket);
+
+/* True when fd is this socket's descriptor (and not a stranger that got its number): asks the kernel. */
+bool engine_socket_is(struct engine_socket *socket, int fd);
+
+/*
+ * Bind, listen, connect. Opening the device is part of these: -ENETDOWN (told on stderr) when there is
+ * none. engine_connect() begins the handshake and returns -EINPROGRESS, after which the descriptor turns
+ * writable when the handshake ended either way and engine_take_error() tells how; -EALREADY while it
+ * goes on; -EISCONN.
+ */
+int engine_bind(struct engine_socket *socket, const struct engine_endpoint *local);
+int engine_listen(struct engine_socket *socket, int fd, int backlog);
+int engine_connect(struct engine_socket *socket, int fd, const struct engine_endpoint *remote);
+
+/*
+ * Takes a connection that was sent through the listener's descriptor. Blocks in the kernel as the descriptor says (O_NONBLOCK,
+ * SO_RCVTIMEO, signals: -EAGAIN, -EINTR) and is a cancellation point through the `receive` function given, which is libc's recvmsg
+ * (it alone touches errno). Returns the new descriptor, with flags
+ * as engine_socket_open(); *accepted is held for the caller.
+ */
+struct msghdr;
+typedef ssize_t engine_recvmsg(int fd, struct msghdr *message, int flags);
+int engine_accept(int listener_fd, unsigned flags, engine_recvmsg *receive,
+                  struct engine_socket **accepted, struct engine_endpoint *remote);
+
+enum {
+    ENGINE_PEEK = 1,     /* receive: leave the bytes where they are */
+    ENGINE_DISCARD = 2,  /* receive: drop the bytes, write nothing (MSG_TRUNC) */
+    ENGINE_MORE = 4,     /* send: more will follow at once (MSG_MORE) */
+};
+
+/*
+ * Copies as much as there is room for, or as there is, and returns at once with the count; 0 from
+ * engine_receive() is the end of data. -EAGAIN when nothing could be moved: the descriptor is then
+ * mirrored as not writable (not readable), so waiting on it with poll() is right. Errors:
+ * -EPIPE (sending after shutdown; raising SIGPIPE is the caller's), -ENOTCONN, or what ended the connection
+ * (-ECONNRESET, -ETIMEDOUT, -EHOSTUNREACH ...: told once). -EFAULT for memory that is not there.
+ */
+ssize_t engine_send(struct engine_socket *socket, int fd, const struct iovec *iov, int iov_count,
+                    unsigned flags);
+ssize_t engine_receive(struct engine_socket *socket, int fd, const struct iovec *iov, int iov_count,
+                       unsigned flags);
+
+/* how is SHUT_RD, SHUT_WR or SHUT_RDWR. -ENOTCONN. */
+int engine_shutdown(struct engine_socket *socket, int fd, int how);
+
+/* Makes the last close of the descriptor a RST (SO_LINGER with a time of 0), or no longer so. */
+void engine_close_resets(struct engine_socket *socket, bool resets);
+
+/* Returns the pending error as a negative errno and clears it; 0 = none. */
+int engine_take_error(struct engine_socket *socket);
+
+/* Options that the protocol knows; all others are the shim's to remember. */
+enum engine_option {
+    ENGINE_NODELAY,   /* bool */
+    ENGINE_REUSEADDR, /* bool */
+    ENGINE_REUSEPORT, /* bool */
+    ENGINE_SND_BUF,   /* bytes, as TCP counts them (not doubled) */
+    ENGINE_RCV_BUF,   /* bytes, likewise */
+    ENGINE_MAXSEG,    /* bytes */
+    ENGINE_TTL,       /* 1 to 255 */
+    ENGINE_TOS,       /* 0 to 255 */
+};
+int engine_set_option(struct engine_socket *socket, enum engine_option option, uint64_t value);
+uint64_t engine_get_option(struct engine_socket *socket, enum engine_option option);
+
+/* What a socket can be asked. Times in microseconds, sizes in bytes unless said otherwise. */
+struct engine_status {
+    uint8_t tcp_state; /* as Linux numbers them in TCP_INFO: 1 ESTABLISHED ... 7 CLOSE, 10 LISTEN */
+    bool bound;        /* has a local port */
+    bool connected;    /* has a peer: getpeername() answers */
+    bool connecting;   /* the handshake is under way */
+    bool wscale_ok;
+    struct engine_endpoint local, remote;
+    uint32_t readable;       /* bytes that wait: FIONREAD */
+    uint32_t unacked_bytes;  /* sent or not, not acknowledged: SIOCOUTQ */
+    uint32_t unsent_bytes;   /* SIOCOUTQNSD */
+    uint32_t snd_mss, rcv_mss, pmtu;
+    uint32_t cwnd, ssthresh; /* segments, as Linux counts */
+    uint32_t snd_wnd, rcv_wnd;
+    uint8_t snd_wscale, rcv_wscale;
+    uint32_t rtt, rttvar, rto;
+    uint32_t retransmits, total_retransmits; /* in a row; segments in all */
+    uint64_t bytes_sent, bytes_retransmitted, bytes_acked, bytes_received, segs_in, segs_out;
+    uint32_t accept_queued, backlog; /* a listener's */
+};
+void engine_get_status(struct engine_socket *socket, struct engine_status *status);
+
+/* A few words that the shim keeps with the socket, shared by all duplicates of its descriptor:
+ * remembered options. Zero at the start; accepted connections inherit their listener's as of the moment
+ * of the handshake's end. */
+struct engine_extra {
+    int32_t values[32];
+};
+void engine_read_extra(struct engine_socket *socket, struct engine_extra *extra);
+void engine_write_extra(struct engine_socket *socket, unsigned index, int32_t value);
+
+#endif

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The protocol core: TCP over IPv4 as a function of its inputs.
+ *
+ * Nothing here makes a system call, reads a clock, starts a thread or takes a lock. The caller
+ * brings packets, the time, randomness and memory, and takes packets, deadlines and events away:
+ *
+ *	utcp_input()         a packet came
+ *	utcp_output()        the next packet to send, pulled until there is none
+ *	utcp_next_deadline() when the core wants utcp_advance() although nothing happens
+ *	utcp_advance()       time passed
+ *	utcp_next_event()    a connection whose readiness may have changed
+ *
+ * Beside these stand the user calls of RFC 9293 section 3.10. After any call the caller pulls the
+ * output and the events until both are empty.
+ *
+ * A stack and its connections belong to one caller at a time: who shares them between threads
+ * brings the lock. The slices of a connection's buffers (utcp_send_space(), utcp_receive_data(),
+ * utcp_packet.payload) may be copied from and to without that lock.
+ *
+ * Calls that can fail return a negative errno value; times are nanoseconds.
+ */
+#ifndef UTCP_H
+#define UTCP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Nanoseconds on a clock that never goes back; its origin is the caller's. */
+typedef uint64_t utcp_time;
+
+#define UTCP_NEVER UINT64_MAX
+#define UTCP_USEC UINT64_C(1000)
+#define UTCP_MSEC UINT64_C(1000000)
+#define UTCP_SEC UINT64_C(1000000000)
+
+enum utcp_family { UTCP_UNSPEC = 0, UTCP_IPV4 = 4, UTCP_IPV6 = 6 };
+
+/* An address in network byte order; IPv4 uses the first four bytes, the rest is zero. */
+struct utcp_addr {
+    uint8_t family; /* enum utcp_family */
+    uint8_t bytes[16];
+};
+
+struct utcp_endpoint {
+    struct utcp_addr addr;
+    uint16_t port; /* host byte order, 0 = not chosen yet */
+};
+
+struct utcp_slice {
+    uint8_t *data;
+    size_t len;
+};
+
+/*
+ * The settings of a stack: one list that declares, defaults, bounds and documents each.
+ *
+ *	X(name, default, least, most, unit, text)
+ *
+ * The unit is one of: ns (a time), bytes, count, bool.
+ */
+#define UTCP_SETTINGS(X)                                                                           \
+    X(rto_min, 200 * UTCP_MSEC, UTCP_MSEC, 60 * UTCP_SEC, ns,                                      \
+      "least retransmission time-out (Linux: 200 ms; RFC 6298: 1 s)")                              \
+    X(rto_max, 60 * UTCP_SEC, UTCP_SEC, 600 * UTCP_SEC, ns,                                        \
+      "greatest retransmission time-out (RFC 6298 section 2.4)")                                   \
+    X(rto_init, UTCP_SEC, 10 * UTCP_MSEC, 60 * UTCP_SEC, ns,                                       \
+      "retransmission time-out before the first RTT sample (RFC 6298 section 2.1)")                \
+    X(syn_retries, 6, 0, 255, count, "retransmissions of a SYN before ETIMEDOUT")                  \
+    X(synack_retries, 5, 0, 255, count, "retransmissions of a SYN-ACK before giving up")           \
+    X(retries, 15, 1, 255, count, "retransmissions of data before ETIMEDOUT")                      \
+    X(orphan_retries, 8, 1, 255, count, "the same once the program has closed the socket")         \
+    X(initial_window, 10, 1, 1000, count, "initial congestion window in segments (RFC 6928)")      \
+    X(mss, 0, 0, 65495, bytes, "greatest MSS to announce and use, 0 = from the MTU")               \
+    X(window_scaling, 1, 0, 1, bool, "offer and accept window scaling (RFC 7323)")                 \
+    X(wscale, 7, 0, 14, count, "shift count to announce (RFC 7323 section 2.3)")                   \
+    X(rcv_buf, 1 << 20, 256, 1 << 30, bytes, "receive buffer of a new connection")                 \
+    X(snd_buf, 1 << 20, 256, 1 << 30, bytes, "send buffer of a new connection")                    \
+    X(time_wait, 60 * UTCP_SEC, 0, 600 * UTCP_SEC, ns, "length of TIME-WAIT (Linux: 60 s)")        \
+    X(fin_wait2, 60 * UTCP_SEC, UTCP_SEC, 600 * UTCP_SEC, ns,                                      \
+      "how long an orphan waits for the peer's FIN in FIN-WAIT-2 (Linux: 60 s)")                   \
+    X(port_first, 32768, 1, 65535, count, "first ephemeral port (Linux: 32768)")                   \
+    X(port_last, 60999, 1, 65535, count, "last ephemeral port (Linux: 60999)")                     \
+    X(ttl, 64, 1, 255, count, "time to live of packets sent")                                      \
+    X(gso, 65000, 0, 65000, bytes, "most payload in one packet of utcp_output(), 0 = one MSS")
+
+struct utcp_settings {
+#define UTCP_SETTING_FIELD(name, initial, least, most, unit, text) uint64_t name;
+    UTCP_SETTINGS(UTCP_SETTING_FIELD)
+#undef UTCP_SETTING_FIELD
+};
+
+/* Fills in the default of every setting. */
+void utcp_settings_init(struct utcp_settings *settings);
+
+struct utcp_allocator {
+    void *(*alloc)(void *ctx, size_t size); /* zeroed and aligned to 16 bytes, NULL = none left */
+    void (*free)(void *ctx, void *memory, size_t size);
+    void *ctx;
+};
+
+/* Fills buffer with size bytes that an attacker cannot guess (or a simulator's seeded ones). */
+struct utcp_random {
+    void (*fill)(void *ctx, void *buffer, size_t size);
+    void *ctx;
+};
+
+struct utcp_config {
+    struct utcp_allocator allocator;
+    struct utcp_random random;
+    struct utcp_settings settings;
+    struct utcp_addr addr;  /* the stack's own address */
+    uint32_t mtu_bytes;     /* of the device: 68 to 65535 */
+    const char *congestion; /* name of the congestion control, NULL = the default */
+};
+
+struct utcp_stack;
+struct utcp_conn;
+
+/* Returns NULL when memory is short or the configuration makes no sense. */
+struct utcp_stack *utcp_create(const struct utcp_config *config, utcp_time now);
+
+/* Frees the stack and every connection of it without a word to the peers. */
+void utcp_destroy(struct utcp_stack *stack);
+
+/* ---- packets and time ---- */
+
+enum utcp_input_flags {
+    UTCP_INPUT_CSUM_OK = 1, /* the device vouches for the TCP checksum */
+};
+
+/* Takes one IP packet, up to 65,535 bytes, possibly glued together from many by the device. */
+void utcp_input(struct utcp_stack *stack, const uint8_t *packet, size_t len, unsigned flags,
+                utcp_time now);
+
+#define UTCP_HEADER_MAX 120 /* IPv4 and TCP header, both with all their options */
+
+/*
+ * A packet to send: a header and up to two slices of the connection's send buffer.
+ *
+ * When segment_bytes is not 0, the payload is to be cut into segments of that size by the device or
+ * by utcp_cut_next(). The TCP checksum field of a packet with tcp_offset != 0 holds the
+ * pseudo-header's sum only, as devices with checksum offload want it; utcp_cut_next() completes it.
+ */
+struct utcp_packet {
+    uint8_t header[UTCP_HEADER_MAX];
+    size_t header_len;
+    size_t tcp_offset; /* where the TCP header begins, 0 = not TCP, complete as it is */
+    struct utcp_slice payload[2];
+    size_t payload_len;
+    size_t segment_bytes;
+    void *pinned; /* the core's, for utcp_output_done() */
+};
+
+/*
+ * Fetches the next packet to send; false = none. The payload slices stay valid until
+ * utcp_output_done(), which must follow each packet fetched, under the caller's lock.
+ */
+bool utcp_output(struct utcp_stack *stack, struct utcp_packet *packet, utcp_time now);
+void utcp_output_done(struct utcp_stack *stack, struct utcp_packet *packet);
+
+/* True when utcp_output() would have something. */
+bool utcp_output_pending(const struct utcp_stack *stack);
+
+/*
+ * Cuts a packet into complete ones for a device without offload: each call writes the next one, with
+ * all checksums, into buffer (at least the MTU) and returns its length; 0 = that was all. Needs no
+ * lock. Begin with offset 0.
+ */
+size_t utcp_cut_next(const struct utcp_packet *packet, size_t *offset, uint8_t *buffer);
+
+/* Length in bytes of the first IPv4 header plus TCP header in packet, 0 when it is not whole TCP. */
+size_t utcp_packet_headers(const uint8_t *packet, size_t len);
+
+/* Completes the TCP checksum of a packet whose checksum field holds the pseudo-header's sum. */
+void utcp_packet_fill_checksum(uint8_t *packet, size_t len);
+
+/* When utcp_advance() wants to be called next; UTCP_NEVER when no timer runs. */
+utcp_time utcp_next_deadline(const struct utcp_stack *stack);
+void utcp_advance(struct utcp_stack *stack, utcp_time now);
+
+/* ---- events ---- */
+
+/* What poll() would show of a TCP socket. */
+enum utcp_ready {
+    UTCP_IN = 1,     /* data, end of data, an error, or a connection to accept */
+    UTCP_OUT = 2,    /* room to send: a third of the buffer, as Linux */
+    UTCP_RDHUP = 4,  /* the peer has said FIN */
+    UTCP_HUP = 8,    /* both directions are shut, or the connection is gone */
+    UTCP_ERR = 16,   /* an error waits for utcp_take_error() or is sticky */
+};
+
+struct utcp_event {
+    struct utcp_conn *conn;
+    void *user;     /* what utcp_open() or utcp_accept() was given; never NULL */
+    unsigned ready; /* enum utcp_ready, as of now */
+};
+
+/* Fetches the next connection whose readiness may have changed since it was last fetched. Connections
+ * whose user is NULL (not accepted yet, or closed) make no events. */
+bool utcp_next_event(struct utcp_stack *stack, struct utcp_event *event);
+
+unsigned utcp_ready(const struct utcp_conn *conn);
+
+/* ---- user calls, RFC 9293 section 3.10 ---- */
+
+/* A connection in CLOSED, not bound. NULL when memory is short. */
+struct utcp_conn *utcp_open(struct utcp_stack *stack, void *user);
+
+/* Binds to a local address (the stack's own or all zero) and port (0 = an ephemeral one at once).
+ * -EADDRINUSE, -EADDRNOTAVAIL, -EINVAL when bound already. */
+int utcp_bind(struct utcp_conn *conn, const struct utcp_endpoint *local);
+
+/* Begins the handshake. 0 = SYN is on its way; -EISCONN, -EALREADY, -EADDRNOTAVAIL (no port left),
+ * -EOPNOTSUPP while listening, -ENOMEM, -ENETUNREACH for a family or address that cannot be. */
+int utcp_connect(struct utcp_conn *conn, const struct utcp_endpoint *remote, utcp_time now);
+
+/* Begins, or goes on with another backlog. Binds to an ephemeral port if needed. -EADDRINUSE,
+ * -EINVAL in any state but CLOSED and LISTEN. */
+int utcp_listen(struct utcp_conn *conn, unsigned backlog);
+
+/* Takes an established connection from the queue; NULL = none waits. user must not be NULL. */
+struct utcp_conn *utcp_accept(struct utcp_conn *listener, void *user);
+
+/*
+ * Sending is reserve, copy, commit, so that the copy needs no lock: utcp_send_space() returns the
+ * free bytes and where they are, or a negative errno (-EPIPE, -ENOTCONN, -EAGAIN while connecting or
+ * when there is no room, or the pending error, which it takes); utcp_send_commit() queues the first
+ * len of them. One sender at a time for each connection.
+ */
+long utcp_send_space(struct utcp_conn *conn, struct utcp_slice space[2]);
+void utcp_send_commit(struct utcp_conn *conn, size_t len, utcp_time now);
+
+/*
+ * Receiving likewise: returns the bytes that wait and where they are, 0 at the end of data, or a
+ * negative errno (-EAGAIN, -ENOTCONN, or the pending error, which it takes); utcp_receive_commit()
+ * drops the first len of them and may open the window. One receiver at a time.
+ */
+long utcp_receive_data(struct utcp_conn *conn, struct utcp_slice data[2]);
+void utcp_receive_commit(struct utcp_conn *conn, size_t len, utcp_time now);
+
+enum utcp_shutdown { UTCP_SHUT_RD = 1, UTCP_SHUT_WR = 2 };
+
+/* Half-close, or both halves. -ENOTCONN. */
+int utcp_shutdown(struct utcp_conn *conn, unsigned how, utcp_time now);
+
+/*
+ * The user lets go: conn must not be used again. Sends what is queued and then FIN; RST when received
+ * data was never read (RFC 9293 section 3.6.1, RFC 2525 section 2.17). A listener resets what it has not
+ * handed out.
+ */
+void utcp_close(struct utcp_conn *conn, utcp_time now);
+
+/* The user lets go with a RST. conn must not be used again. */
+void utcp_abort(struct utcp_conn *conn, utcp_time now);
+
+/* Returns the pending error as a negative errno and clears it, 0 = none. */
+int utcp_take_error(struct utcp_conn *conn);
+
+enum utcp_option {
+    UTCP_OPT_NODELAY,   /* bool: Nagle off */
+    UTCP_OPT_REUSEADDR, /* bool: bind over connections in TIME-WAIT */
+    UTCP_OPT_REUSEPORT, /* bool: several listeners on a port; the newest without a full queue wins */
+    UTCP_OPT_SND_BUF,   /* bytes; changes the limit, never below what is queued */
+    UTCP_OPT_RCV_BUF,   /* bytes; before the handshake, later ones are remembered only */
+    UTCP_OPT_MAXSEG,    /* bytes: greatest MSS to announce and use; reads as the one in use */
+    UTCP_OPT_TTL,       /* 1 to 255 */
+    UTCP_OPT_TOS,       /* 0 to 255; the two ECN bits are the stack's */
+};
+
+/* -EINVAL for a value out of range. */
+int utcp_set_option(struct utcp_conn *conn, enum utcp_option option, uint64_t value);
+uint64_t utcp_get_option(const struct utcp_conn *conn, enum utcp_option option);
+
+/* The states of RFC 9293 section 3.3.2, numbered as Linux numbers them. */
+enum tcp_state {
+    TCP_ESTABLISHED = 1,
+    TCP_SYN_SENT,
+    TCP_SYN_RECEIVED,
+    TCP_FIN_WAIT_1,
+    TCP_FIN_WAIT_2,
+    TCP_TIME_WAIT,
+    TCP_CLOSED,
+    TCP_CLOSE_WAIT,
+    TCP_LAST_ACK,
+    TCP_LISTEN,
+    TCP_CLOSING,
+    TCP_STATES
+};
+
+/* STATUS of RFC 9293 section 3.10.6, and what TCP_INFO wants. */
+struct utcp_info {
+    enum tcp_state state;
+    struct utcp_endpoint local, remote;
+    uint32_t mss, rcv_mss;            /* bytes */
+    uint32_t cwnd, ssthresh;          /* bytes */
+    uint32_t snd_wnd, rcv_wnd;        /* bytes */
+    uint8_t snd_wscale, rcv_wscale;   /* shift counts */
+    bool wscale_ok;
+    uint64_t srtt, rttvar, rto;       /* ns, 0 = no sample yet */
+    uint32_t rcv_queued;              /* bytes that wait to be received */
+    uint32_t snd_queued, snd_unsent;  /* bytes not acknowledged, and of these not sent yet */
+    uint32_t retransmits;             /* time-outs in a row */
+    uint64_t total_retransmits;       /* segments */
+    uint64_t bytes_sent, bytes_retransmitted, bytes_acked, bytes_received;
+    uint64_t segs_in, segs_out;
+    uint32_t accept_queued, backlog;  /* a listener's */
+};
+
+void utcp_info(const struct utcp_conn *conn, struct utcp_info *info);
+
+/* What the stack counted; one list. */
+#define UTCP_COUNTERS(X)                                                                           \
+    X(ip_in, "IP packets received")                                                                \
+    X(ip_bad, "IP packets dropped: bad version, length or checksum")                               \
+    X(ip_not_ours, "IP packets dropped: another destination")                                      \
+    X(ip_fragments, "IP fragments dropped")                                                        \
+    X(icmp_in, "ICMP messages received")                                                           \
+    X(icmp_bad, "ICMP messages dropped: bad length or checksum")                                   \
+    X(icmp_echoes, "ICMP echo replies sent")                                                       \
+    X(icmp_errors, "ICMP errors matched to a connection")                                          \
+    X(tcp_in, "TCP segments received")                                                             \
+    X(tcp_bad, "TCP segments dropped: bad length or checksum")                                     \
+    X(tcp_no_conn, "TCP segments for no connection")                                               \
+    X(tcp_out, "TCP segments sent")                                                                \
+    X(tcp_rst_out, "RST segments sent")                                                            \
+    X(tcp_retransmits, "TCP segments sent again")                                                  \
+    X(tcp_timeouts, "retransmission time-outs")                                                    \
+    X(tcp_fast_retransmits, "fast retransmits")                                                    \
+    X(tcp_dup_acks, "duplicate ACKs received")                                                     \
+    X(tcp_out_of_order, "segments received out of order")                                          \
+    X(tcp_duplicates, "segments received that brought nothing new")                                \
+    X(tcp_listen_overflows, "SYNs dropped: the backlog was full")                                  \
+    X(tcp_challenge_acks, "challenge ACKs sent (RFC 5961)")                                        \
+    X(replies_dropped, "replies dropped: too many wait already, or no memory")
+
+struct utcp_counters {
+#define UTCP_COUNTER_FIELD(name, text) uint64_t name;
+    UTCP_COUNTERS(UTCP_COUNTER_FIELD)
+#undef UTCP_COUNTER_FIELD
+};
+
+const struct utcp_counters *utcp_counters(const struct utcp_stack *stack);
+
+/* Connections in the table, and those of them that still have something to say: data or a FIN that
+ * the peer has not acknowledged. TIME-WAIT and FIN-WAIT-2 have none. */
+struct utcp_population {
+    uint32_t connections;
+    uint32_t unfinished;
+};
+
+void utcp_population(const struct utcp_stack *stack, struct utcp_population *population);
+
+/* The name of a state as RFC 9293 writes it, for example "SYN-RECEIVED". */
+const char *tcp_state_name(enum tcp_state state);
+
+/* The name of the i-th congestion control that is built in, NULL = no more. */
+const char *utcp_congestion_name(size_t i);
+
+/*
+ * Checks the invariants of a connection or of all of them, for tests: NULL when they hold, else a
+ * sentence about the first that does not.
+ */
+const char *utcp_check(const struct utcp_stack *stack);
+
+#endif
