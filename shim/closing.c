@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Closing and duplicating descriptors. The table follows what the program does to its numbers, and
+ * the engine's own are shown as not open.
+ */
+#include <errno.h>
+
+#include "descriptors.h"
+#include "libc.h"
+#include "process.h"
+
+/* The entry goes first: once the kernel has closed the number, another thread may get it. */
+int close(int fd)
+{
+    if (engine_owns_descriptor(fd))
+        return (int)result(-EBADF);
+    descriptors_clear(fd);
+    return libc.close(fd);
+}
+
+int __close(int fd)
+{
+    return close(fd);
+}
+
+/* Closes a range in pieces, around the engine's descriptors. */
+static int close_around(unsigned first, unsigned last, int flags)
+{
+    unsigned end = last < DESCRIPTORS_MAX ? last : DESCRIPTORS_MAX - 1;
+    for (unsigned fd = first; fd <= end; fd++) {
+        if (!engine_owns_descriptor((int)fd))
+            continue;
+        if (fd > first && libc.close_range(first, fd - 1, flags) < 0)
+            return -1;
+        first = fd + 1;
+    }
+    return first <= last ? libc.close_range(first, last, flags) : 0;
+}
+
+int close_range(unsigned first, unsigned last, int flags)
+{
+    if (first > last)
+        return libc.close_range(first, last, flags);
+    if (!(flags & CLOSE_RANGE_CLOEXEC))
+        descriptors_clear_range(first, last);
+    return close_around(first, last, flags);
+}
+
+/* With a hole in the range this cannot be libc's closefrom(), nor may it fail. */
+void closefrom(int first)
+{
+    int saved = errno;
+    close_range(first > 0 ? (unsigned)first : 0, ~0U, 0);
+    errno = saved;
+}
+
+/* Enters a duplicate that the kernel made; it is closed when that fails. */
+static int follow(int from, int to)
+{
+    if (to < 0 || (!descriptors_listed(from) && !descriptors_listed(to)))
+        return to;
+    int error = descriptors_copy(from, to);
+    if (error == 0)
+        return to;
+    libc.close(to);
+    return (int)result(error);
+}
+
+int dup(int fd)
+{
+    if (engine_owns_descriptor(fd))
+        return (int)result(-EBADF);
+    return follow(fd, libc.dup(fd));
+}
+
+int dup2(int fd, int target)
+{
+    if (engine_owns_descriptor(fd) || engine_owns_descriptor(target))
+        return (int)result(-EBADF);
+    return fd == target ? libc.dup2(fd, target) : follow(fd, libc.dup2(fd, target));
+}
+
+int __dup2(int fd, int target)
+{
+    return dup2(fd, target);
+}
+
+int dup3(int fd, int target, int flags)
+{
+    if (engine_owns_descriptor(fd) || engine_owns_descriptor(target))
+        return (int)result(-EBADF);
+    return follow(fd, libc.dup3(fd, target, flags));
+}
+
+static int control(int fd, int command, void *argument)
+{
+    if (engine_owns_descriptor(fd))
+        return (int)result(-EBADF);
+    int value = libc.fcntl(fd, command, argument);
+    return command == F_DUPFD || command == F_DUPFD_CLOEXEC ? follow(fd, value) : value;
+}
+
+int fcntl(int fd, int command, ...)
+{
+    return control(fd, command, ARGUMENT_AFTER(command));
+}
+
+int fcntl64(int fd, int command, ...)
+{
+    return control(fd, command, ARGUMENT_AFTER(command));
+}
+
+int __fcntl(int fd, int command, ...)
+{
+    return control(fd, command, ARGUMENT_AFTER(command));
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <linux/sockios.h>
+#include <stdbool.h>
+
+#include "descriptors.h"
+#include "libc.h"
+#include "process.h"
+
+enum { STATE_LISTEN = 10 };
+
+/* Programs use any socket as a handle for questions about interfaces; ours lends them a kernel one.
+ */
+static int ask_kernel_socket(unsigned long request, void *argument)
+{
+    int handle = libc.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (handle < 0)
+        return -errno;
+    int value = libc.ioctl(handle, request, argument);
+    int error = value < 0 ? -errno : value;
+    libc.close(handle);
+    return error;
+}
+
+/* The descriptor's own flags and the receiver of its signals: the program's end keeps them. */
+static bool is_descriptors(unsigned long request)
+{
+    switch (request) {
+    case FIONBIO:
+    case FIOASYNC:
+    case FIOCLEX:
+    case FIONCLEX:
+    case FIOSETOWN:
+    case FIOGETOWN:
+    case SIOCSPGRP:
+    case SIOCGPGRP:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static int queued_bytes(struct engine_socket *socket, unsigned long request, int *bytes)
+{
+    struct engine_status status;
+    engine_get_status(socket, &status);
+    if (status.tcp_state == STATE_LISTEN)
+        return -EINVAL;
+    if (bytes == NULL)
+        return -EFAULT;
+    if (request == SIOCINQ)
+        *bytes = (int)status.readable;
+    else
+        *bytes = (int)(request == SIOCOUTQ ? status.unacked_bytes : status.unsent_bytes);
+    return 0;
+}
+
+static int control(struct engine_socket *socket, int fd, unsigned long request, void *argument)
+{
+    if (socket == NULL)
+        return descriptors_inherited(fd);
+    switch (request) {
+    case SIOCINQ: /* FIONREAD by another name */
+    case SIOCOUTQ:
+    case SIOCOUTQNSD:
+        return queued_bytes(socket, request, argument);
+    case SIOCATMARK: /* urgent data is not told apart */
+        if (argument == NULL)
+            return -EFAULT;
+        *(int *)argument = 0;
+        return 0;
+    }
+    return request >> 8 == SOCK_IOC_TYPE ? ask_kernel_socket(request, argument) : -ENOTTY;
+}
+
+int ioctl(int fd, unsigned long request, ...)
+{
+    void *argument = ARGUMENT_AFTER(request);
+    struct engine_socket *socket HELD = NULL;
+    if (engine_owns_descriptor(fd))
+        return (int)result(-EBADF);
+    if (is_descriptors(request) || !descriptors_find(fd, &socket))
+        return libc.ioctl(fd, request, argument);
+    int saved = errno;
+    int value = control(socket, fd, request, argument);
+    errno = saved;
+    return (int)result(value);
+}

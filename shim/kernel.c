@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+#include "kernel.h"
+
+#include <errno.h>
+
+#include "descriptors.h"
+#include "libc.h"
+#include "names.h"
+#include "options.h"
+
+static int carry_binding(struct engine_socket *socket, int kernel_fd)
+{
+    struct engine_status status;
+    engine_get_status(socket, &status);
+    if (!status.bound)
+        return 0;
+    struct sockaddr_in name = name_of(&status.local);
+    return libc.bind(kernel_fd, (struct sockaddr *)&name, sizeof(name)) < 0 ? -errno : 0;
+}
+
+/* O_NONBLOCK, O_ASYNC and who gets the signal. */
+static void carry_flags(int fd, int kernel_fd)
+{
+    libc.fcntl(kernel_fd, F_SETFL, libc.fcntl(fd, F_GETFL));
+    struct f_owner_ex owner;
+    if (libc.fcntl(fd, F_GETOWN_EX, &owner) == 0 && owner.pid != 0)
+        libc.fcntl(kernel_fd, F_SETOWN_EX, &owner);
+}
+
+static int put_under(int fd, int kernel_fd)
+{
+    int flags = libc.fcntl(fd, F_GETFD);
+    if (flags < 0 || libc.dup3(kernel_fd, fd, flags & FD_CLOEXEC ? O_CLOEXEC : 0) < 0)
+        return -errno;
+    descriptors_clear(fd);
+    return 0;
+}
+
+int kernel_take_over(struct engine_socket *socket, int fd)
+{
+    int saved = errno;
+    int kernel_fd = libc.socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (kernel_fd < 0) {
+        int error = -errno;
+        errno = saved;
+        return error;
+    }
+    options_carry(socket, fd, kernel_fd);
+    carry_flags(fd, kernel_fd);
+    int error = carry_binding(socket, kernel_fd);
+    if (error == 0)
+        error = put_under(fd, kernel_fd);
+    libc.close(kernel_fd);
+    errno = saved;
+    return error;
+}

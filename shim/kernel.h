@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A socket that turns out to be the kernel's.
+ */
+#ifndef UTCP_SHIM_KERNEL_H
+#define UTCP_SHIM_KERNEL_H
+
+#include "engine.h"
+
+/*
+ * Puts a kernel socket under the number of one of ours, with its flags, options and local address
+ * carried over; from then on fd is the kernel's. Returns 0 or a negative errno value, and fd is as
+ * it was. What was registered for fd elsewhere (epoll) does not follow.
+ */
+int kernel_take_over(struct engine_socket *socket, int fd);
+
+#endif

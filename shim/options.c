@@ -1,0 +1,624 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Theory of operation
+ *
+ * One table says for each option how it is set, how it is read, and by that who keeps it: the
+ * protocol (engine_set_option()), the kernel on the program's end of the pair (time-outs, which the
+ * kernel's waiting honours), or nobody but the words that the shim keeps with the socket. Such a
+ * remembered option has no effect yet; it succeeds and reads back because a program that is refused
+ * one gives up.
+ *
+ * A word holds value XOR default. So all words are zero at the start, as the engine makes them, and
+ * the words that are not zero tell what the program has changed, in case the socket turns out to be
+ * the kernel's. Options that the protocol keeps have one bit each in the first word for that.
+ */
+#include "options.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/tcp.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "descriptors.h"
+#include "libc.h"
+#include "process.h"
+
+enum { STATE_LISTEN = 10 };
+
+/* What each of the socket's words remembers. */
+enum word {
+    WORD_ENGINE, /* one bit for each enum engine_option that was set */
+    WORD_KEEPALIVE,
+    WORD_LINGER, /* seconds + 1, 0 = off */
+    WORD_RCVLOWAT,
+    WORD_PRIORITY,
+    WORD_OOBINLINE,
+    WORD_MARK,
+    WORD_MAX_PACING_RATE,
+    WORD_INCOMING_CPU,
+    WORD_BROADCAST,
+    WORD_DONTROUTE,
+    WORD_BINDTODEVICE, /* index of the interface */
+    WORD_TIMESTAMP,
+    WORD_CORK,
+    WORD_QUICKACK,
+    WORD_KEEPIDLE,
+    WORD_KEEPINTVL,
+    WORD_KEEPCNT,
+    WORD_USER_TIMEOUT,
+    WORD_DEFER_ACCEPT,
+    WORD_FASTOPEN,
+    WORD_FASTOPEN_CONNECT,
+    WORD_NOTSENT_LOWAT,
+    WORD_SYNCNT,
+    WORD_LINGER2,
+    WORD_WINDOW_CLAMP,
+    WORD_RECVERR,
+    WORD_BIND_NO_PORT,
+    WORD_MTU_DISCOVER,
+    WORD_FREEBIND,
+    WORD_RECVTOS,
+    WORD_SAVE_SYN,
+    WORDS
+};
+_Static_assert(WORDS <= sizeof(((struct engine_extra *)0)->values) / sizeof(int32_t),
+               "more words than a socket has");
+
+/* The greatest name of a congestion control, with its end (linux/tcp.h does not say). */
+enum { CONGESTION_NAME_MAX = 16 };
+
+struct option;
+
+/* One call of the program. */
+struct call {
+    struct engine_socket *socket;
+    int fd;
+    const struct option *option;
+};
+
+/* Both return 0 or a negative errno value. For get, *size is the room at value, then what was
+ * written. */
+typedef int option_set(const struct call *call, const void *value, socklen_t size);
+typedef int option_get(const struct call *call, void *value, socklen_t *size);
+
+struct option {
+    int level, name;
+    option_set *set;
+    option_get *get;
+    int key;     /* enum engine_option or enum word */
+    int initial; /* what a remembered option reads as before it is set */
+    int least, most;
+};
+
+int option_write(void *value, socklen_t *size, const void *from, size_t from_size)
+{
+    if ((int)*size < 0)
+        return -EINVAL;
+    if (*size > from_size)
+        *size = (socklen_t)from_size;
+    memcpy(value, from, *size);
+    return 0;
+}
+
+/* IPPROTO_IP lets a program with little room have one byte, where a byte is enough. */
+static int write_int(const struct call *call, void *value, socklen_t *size, int number)
+{
+    uint8_t byte = (uint8_t)number;
+    bool narrow = call->option->level == IPPROTO_IP && (int)*size > 0 && *size < sizeof(number);
+    if (narrow && byte == number)
+        return option_write(value, size, &byte, sizeof(byte));
+    return option_write(value, size, &number, sizeof(number));
+}
+
+static int read_int(const struct call *call, const void *value, socklen_t size, int *number)
+{
+    *number = 0;
+    if (call->option->level == IPPROTO_IP && size < sizeof(*number))
+        size = size > 0 ? 1 : 0;
+    else if ((int)size < (int)sizeof(*number))
+        return -EINVAL;
+    else
+        size = sizeof(*number);
+    if (value == NULL && size > 0)
+        return -EFAULT;
+    if (size == 1)
+        *number = *(const uint8_t *)value;
+    else if (size > 0)
+        memcpy(number, value, size);
+    return 0;
+}
+
+/* ---- remembered ---- */
+
+static int recall(struct engine_socket *socket, enum word word)
+{
+    struct engine_extra extra;
+    engine_read_extra(socket, &extra);
+    return extra.values[word];
+}
+
+/* Whether any socket was ever given a low-water mark: receiving need not look otherwise. */
+static atomic_bool low_water_used;
+
+static int remember(const struct call *call, int number)
+{
+    if (call->option->key == WORD_RCVLOWAT)
+        atomic_store(&low_water_used, true);
+    engine_write_extra(call->socket, (unsigned)call->option->key, number ^ call->option->initial);
+    return 0;
+}
+
+static int set_number(const struct call *call, const void *value, socklen_t size)
+{
+    int number;
+    int error = read_int(call, value, size, &number);
+    if (error < 0)
+        return error;
+    if (number < call->option->least || number > call->option->most)
+        return -EINVAL;
+    return remember(call, number);
+}
+
+static int set_flag(const struct call *call, const void *value, socklen_t size)
+{
+    int number;
+    int error = read_int(call, value, size, &number);
+    return error < 0 ? error : remember(call, number != 0);
+}
+
+static int get_number(const struct call *call, void *value, socklen_t *size)
+{
+    int number = recall(call->socket, (enum word)call->option->key) ^ call->option->initial;
+    return write_int(call, value, size, number);
+}
+
+/* Linux reads 0 as 1 and a negative mark as no bound. */
+static int set_low_water(const struct call *call, const void *value, socklen_t size)
+{
+    int number;
+    int error = read_int(call, value, size, &number);
+    if (error < 0)
+        return error;
+    return remember(call, number < 0 ? INT_MAX : number == 0 ? 1 : number);
+}
+
+size_t options_low_water(struct engine_socket *socket)
+{
+    return atomic_load(&low_water_used) ? (size_t)(recall(socket, WORD_RCVLOWAT) ^ 1) : 1;
+}
+
+/* ---- the protocol's ---- */
+
+static int set_engine_value(const struct call *call, int number)
+{
+    int error =
+        engine_set_option(call->socket, (enum engine_option)call->option->key, (uint64_t)number);
+    if (error < 0)
+        return error;
+    int bits = recall(call->socket, WORD_ENGINE) | 1 << call->option->key;
+    engine_write_extra(call->socket, WORD_ENGINE, bits);
+    return 0;
+}
+
+static int get_engine_value(const struct call *call)
+{
+    return (int)engine_get_option(call->socket, (enum engine_option)call->option->key);
+}
+
+static int set_engine_flag(const struct call *call, const void *value, socklen_t size)
+{
+    int number;
+    int error = read_int(call, value, size, &number);
+    return error < 0 ? error : set_engine_value(call, number != 0);
+}
+
+static int get_engine(const struct call *call, void *value, socklen_t *size)
+{
+    return write_int(call, value, size, get_engine_value(call));
+}
+
+/* The two lowest bits are ECN's, and a program cannot have them on a stream. */
+static int set_tos(const struct call *call, const void *value, socklen_t size)
+{
+    int number;
+    int error = read_int(call, value, size, &number);
+    return error < 0 ? error : set_engine_value(call, number & 0xfc);
+}
+
+/* -1 is the system's default. */
+static int set_ttl(const struct call *call, const void *value, socklen_t size)
+{
+    enum { DEFAULT_TTL = 64 };
+    int number;
+    int error = size == 0 ? -EINVAL : read_int(call, value, size, &number);
+    if (error < 0)
+        return error;
+    if (number == -1)
+        number = DEFAULT_TTL;
+    return number < 1 || number > 255 ? -EINVAL : set_engine_value(call, number);
+}
+
+/*
+ * Buffer sizes: Linux doubles what is set, for its own overhead, and that is what it shows; the
+ * bound below is of the doubled size. There is no error for any number.
+ */
+static int set_buffer(const struct call *call, const void *value, socklen_t size)
+{
+    int number;
+    int error = read_int(call, value, size, &number);
+    if (error < 0)
+        return error;
+    int least = call->option->least / 2;
+    int most = call->option->most / 2;
+    if (number < 0 || number > most)
+        number = most;
+    return set_engine_value(call, number < least ? least : number);
+}
+
+static int get_buffer(const struct call *call, void *value, socklen_t *size)
+{
+    int bytes = get_engine_value(call);
+    return write_int(call, value, size, bytes > INT_MAX / 2 ? INT_MAX : bytes * 2);
+}
+
+/* 0 takes a bound back; else it is Linux's range. */
+static int set_max_segment(const struct call *call, const void *value, socklen_t size)
+{
+    int number;
+    int error = read_int(call, value, size, &number);
+    if (error < 0)
+        return error;
+    bool legal = number == 0 || (number >= call->option->least && number <= call->option->most);
+    return legal ? set_engine_value(call, number) : -EINVAL;
+}
+
+/* ---- the kernel's ---- */
+
+static int set_kernel(const struct call *call, const void *value, socklen_t size)
+{
+    const struct option *option = call->option;
+    return libc.setsockopt(call->fd, option->level, option->name, value, size) < 0 ? -errno : 0;
+}
+
+static int get_kernel(const struct call *call, void *value, socklen_t *size)
+{
+    const struct option *option = call->option;
+    return libc.getsockopt(call->fd, option->level, option->name, value, size) < 0 ? -errno : 0;
+}
+
+/* ---- one of a kind ---- */
+
+static int refuse_set(const struct call *call, const void *value, socklen_t size)
+{
+    (void)call;
+    (void)value;
+    (void)size;
+    return -ENOPROTOOPT;
+}
+
+static int refuse_get(const struct call *call, void *value, socklen_t *size)
+{
+    (void)call;
+    (void)value;
+    (void)size;
+    return -ENOPROTOOPT;
+}
+
+/* Reads as the number in the table. */
+static int get_constant(const struct call *call, void *value, socklen_t *size)
+{
+    return write_int(call, value, size, call->option->initial);
+}
+
+static int get_error(const struct call *call, void *value, socklen_t *size)
+{
+    return write_int(call, value, size, -engine_take_error(call->socket));
+}
+
+static struct engine_status status_of(const struct call *call)
+{
+    struct engine_status status;
+    engine_get_status(call->socket, &status);
+    return status;
+}
+
+static int get_listening(const struct call *call, void *value, socklen_t *size)
+{
+    return write_int(call, value, size, status_of(call).tcp_state == STATE_LISTEN);
+}
+
+static int get_path_mtu(const struct call *call, void *value, socklen_t *size)
+{
+    struct engine_status status = status_of(call);
+    return status.connected ? write_int(call, value, size, (int)status.pmtu) : -ENOTCONN;
+}
+
+static int get_info(const struct call *call, void *value, socklen_t *size)
+{
+    return tcp_info_get(call->socket, value, size);
+}
+
+static int set_linger(const struct call *call, const void *value, socklen_t size)
+{
+    struct linger linger;
+    if ((int)size < (int)sizeof(linger))
+        return -EINVAL;
+    if (value == NULL)
+        return -EFAULT;
+    memcpy(&linger, value, sizeof(linger));
+    int seconds = linger.l_linger < 0 ? INT_MAX - 1 : linger.l_linger;
+    engine_close_resets(call->socket, linger.l_onoff != 0 && seconds == 0);
+    return remember(call, linger.l_onoff != 0 ? seconds + 1 : 0);
+}
+
+static int get_linger(const struct call *call, void *value, socklen_t *size)
+{
+    int word = recall(call->socket, WORD_LINGER);
+    struct linger linger = {.l_onoff = word != 0, .l_linger = word != 0 ? word - 1 : 0};
+    return option_write(value, size, &linger, sizeof(linger));
+}
+
+/* The name need not end in a zero byte, and an empty one takes the binding back. */
+static int set_device(const struct call *call, const void *value, socklen_t size)
+{
+    char name[IFNAMSIZ] = {0};
+    if ((int)size < 0)
+        return -EINVAL;
+    if (value == NULL && size > 0)
+        return -EFAULT;
+    if (size > 0)
+        memcpy(name, value, size < IFNAMSIZ ? size : IFNAMSIZ - 1);
+    unsigned index = name[0] != '\0' ? if_nametoindex(name) : 0;
+    return name[0] != '\0' && index == 0 ? -ENODEV : remember(call, (int)index);
+}
+
+static int get_device(const struct call *call, void *value, socklen_t *size)
+{
+    char name[IFNAMSIZ] = {0};
+    int index = recall(call->socket, WORD_BINDTODEVICE);
+    if (index == 0)
+        return option_write(value, size, name, 0);
+    if (*size < IFNAMSIZ)
+        return -EINVAL;
+    if (if_indextoname((unsigned)index, name) == NULL)
+        return -ENODEV;
+    return option_write(value, size, name, strlen(name) + 1);
+}
+
+static int set_congestion(const struct call *call, const void *value, socklen_t size)
+{
+    char name[CONGESTION_NAME_MAX] = {0};
+    (void)call;
+    if ((int)size < 1)
+        return -EINVAL;
+    if (value == NULL)
+        return -EFAULT;
+    memcpy(name, value, size < sizeof(name) ? size : sizeof(name) - 1);
+    return strcmp(name, "reno") == 0 ? 0 : -ENOENT;
+}
+
+static int get_congestion(const struct call *call, void *value, socklen_t *size)
+{
+    static const char name[CONGESTION_NAME_MAX] = "reno";
+    (void)call;
+    return option_write(value, size, name, sizeof(name));
+}
+
+/* There are none, and none can be set. */
+static int set_ip_options(const struct call *call, const void *value, socklen_t size)
+{
+    (void)call;
+    (void)value;
+    return size == 0 ? 0 : -ENOPROTOOPT;
+}
+
+static int get_ip_options(const struct call *call, void *value, socklen_t *size)
+{
+    (void)call;
+    return option_write(value, size, "", 0);
+}
+
+/* ---- the table ---- */
+
+/* Rows by who keeps the option. */
+#define ENGINE_FLAG(level, name, key)                          \
+    {                                                          \
+        level, name, set_engine_flag, get_engine, key, 0, 0, 1 \
+    }
+#define BUFFER(name, key, least)                                         \
+    {                                                                    \
+        SOL_SOCKET, name, set_buffer, get_buffer, key, 0, least, 1 << 30 \
+    }
+#define FLAG(level, name, word, initial)                       \
+    {                                                          \
+        level, name, set_flag, get_number, word, initial, 0, 1 \
+    }
+#define NUMBER(level, name, word, initial, least, most)                 \
+    {                                                                   \
+        level, name, set_number, get_number, word, initial, least, most \
+    }
+#define READ_ONLY(level, name, get, initial)           \
+    {                                                  \
+        level, name, refuse_set, get, 0, initial, 0, 0 \
+    }
+#define KERNEL(name)                                         \
+    {                                                        \
+        SOL_SOCKET, name, set_kernel, get_kernel, 0, 0, 0, 0 \
+    }
+#define REFUSED(level, name)                            \
+    {                                                   \
+        level, name, refuse_set, refuse_get, 0, 0, 0, 0 \
+    }
+
+static const struct option options[] = {
+    READ_ONLY(SOL_SOCKET, SO_ERROR, get_error, 0),
+    READ_ONLY(SOL_SOCKET, SO_TYPE, get_constant, SOCK_STREAM),
+    READ_ONLY(SOL_SOCKET, SO_PROTOCOL, get_constant, IPPROTO_TCP),
+    READ_ONLY(SOL_SOCKET, SO_DOMAIN, get_constant, AF_INET),
+    READ_ONLY(SOL_SOCKET, SO_ACCEPTCONN, get_listening, 0),
+    READ_ONLY(IPPROTO_TCP, TCP_INFO, get_info, 0),
+    READ_ONLY(IPPROTO_IP, IP_MTU, get_path_mtu, 0),
+
+    ENGINE_FLAG(SOL_SOCKET, SO_REUSEADDR, ENGINE_REUSEADDR),
+    ENGINE_FLAG(SOL_SOCKET, SO_REUSEPORT, ENGINE_REUSEPORT),
+    ENGINE_FLAG(IPPROTO_TCP, TCP_NODELAY, ENGINE_NODELAY),
+    BUFFER(SO_SNDBUF, ENGINE_SND_BUF, 4608),
+    BUFFER(SO_RCVBUF, ENGINE_RCV_BUF, 2304),
+    BUFFER(SO_SNDBUFFORCE, ENGINE_SND_BUF, 4608),
+    BUFFER(SO_RCVBUFFORCE, ENGINE_RCV_BUF, 2304),
+    {IPPROTO_TCP, TCP_MAXSEG, set_max_segment, get_engine, ENGINE_MAXSEG, 0, 88, 32767},
+    {IPPROTO_IP, IP_TOS, set_tos, get_engine, ENGINE_TOS, 0, 0, 255},
+    {IPPROTO_IP, IP_TTL, set_ttl, get_engine, ENGINE_TTL, 0, 1, 255},
+
+    KERNEL(SO_RCVTIMEO_OLD),
+    KERNEL(SO_SNDTIMEO_OLD),
+    KERNEL(SO_RCVTIMEO_NEW),
+    KERNEL(SO_SNDTIMEO_NEW),
+
+    {SOL_SOCKET, SO_LINGER, set_linger, get_linger, WORD_LINGER, 0, 0, 0},
+    {SOL_SOCKET, SO_RCVLOWAT, set_low_water, get_number, WORD_RCVLOWAT, 1, 1, INT_MAX},
+    {SOL_SOCKET, SO_BINDTODEVICE, set_device, get_device, WORD_BINDTODEVICE, 0, 0, 0},
+    FLAG(SOL_SOCKET, SO_KEEPALIVE, WORD_KEEPALIVE, 0),
+    FLAG(SOL_SOCKET, SO_OOBINLINE, WORD_OOBINLINE, 0),
+    FLAG(SOL_SOCKET, SO_BROADCAST, WORD_BROADCAST, 0),
+    FLAG(SOL_SOCKET, SO_DONTROUTE, WORD_DONTROUTE, 0),
+    FLAG(SOL_SOCKET, SO_TIMESTAMP, WORD_TIMESTAMP, 0),
+    NUMBER(SOL_SOCKET, SO_PRIORITY, WORD_PRIORITY, 0, INT_MIN, INT_MAX),
+    NUMBER(SOL_SOCKET, SO_MARK, WORD_MARK, 0, INT_MIN, INT_MAX),
+    NUMBER(SOL_SOCKET, SO_MAX_PACING_RATE, WORD_MAX_PACING_RATE, -1, INT_MIN, INT_MAX),
+    NUMBER(SOL_SOCKET, SO_INCOMING_CPU, WORD_INCOMING_CPU, -1, INT_MIN, INT_MAX),
+
+    FLAG(IPPROTO_TCP, TCP_CORK, WORD_CORK, 0),
+    FLAG(IPPROTO_TCP, TCP_QUICKACK, WORD_QUICKACK, 1),
+    NUMBER(IPPROTO_TCP, TCP_KEEPIDLE, WORD_KEEPIDLE, 7200, 1, 32767),
+    NUMBER(IPPROTO_TCP, TCP_KEEPINTVL, WORD_KEEPINTVL, 75, 1, 32767),
+    NUMBER(IPPROTO_TCP, TCP_KEEPCNT, WORD_KEEPCNT, 9, 1, 127),
+    NUMBER(IPPROTO_TCP, TCP_SYNCNT, WORD_SYNCNT, 6, 1, 127),
+    NUMBER(IPPROTO_TCP, TCP_USER_TIMEOUT, WORD_USER_TIMEOUT, 0, 0, INT_MAX),
+    NUMBER(IPPROTO_TCP, TCP_DEFER_ACCEPT, WORD_DEFER_ACCEPT, 0, INT_MIN, INT_MAX),
+    NUMBER(IPPROTO_TCP, TCP_FASTOPEN, WORD_FASTOPEN, 0, 0, INT_MAX),
+    NUMBER(IPPROTO_TCP, TCP_FASTOPEN_CONNECT, WORD_FASTOPEN_CONNECT, 0, 0, 1),
+    NUMBER(IPPROTO_TCP, TCP_NOTSENT_LOWAT, WORD_NOTSENT_LOWAT, 0, INT_MIN, INT_MAX),
+    NUMBER(IPPROTO_TCP, TCP_LINGER2, WORD_LINGER2, 60, INT_MIN, INT_MAX),
+    NUMBER(IPPROTO_TCP, TCP_WINDOW_CLAMP, WORD_WINDOW_CLAMP, 0, 0, INT_MAX),
+    NUMBER(IPPROTO_TCP, TCP_SAVE_SYN, WORD_SAVE_SYN, 0, 0, 2),
+    {IPPROTO_TCP, TCP_CONGESTION, set_congestion, get_congestion, 0, 0, 0, 0},
+
+    FLAG(IPPROTO_IP, IP_RECVERR, WORD_RECVERR, 0),
+    FLAG(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, WORD_BIND_NO_PORT, 0),
+    FLAG(IPPROTO_IP, IP_FREEBIND, WORD_FREEBIND, 0),
+    FLAG(IPPROTO_IP, IP_RECVTOS, WORD_RECVTOS, 0),
+    NUMBER(IPPROTO_IP, IP_MTU_DISCOVER, WORD_MTU_DISCOVER, IP_PMTUDISC_WANT, 0, 5),
+    {IPPROTO_IP, IP_OPTIONS, set_ip_options, get_ip_options, 0, 0, 0, 0},
+
+    REFUSED(SOL_SOCKET, SO_ZEROCOPY),
+    REFUSED(IPPROTO_TCP, TCP_ULP),
+    REFUSED(IPPROTO_TCP, TCP_MD5SIG),
+    REFUSED(IPPROTO_TCP, TCP_REPAIR),
+    REFUSED(IPPROTO_IP, IP_TRANSPARENT),
+};
+static const size_t option_count = sizeof(options) / sizeof(options[0]);
+
+static const struct option *find_option(int level, int name)
+{
+    for (size_t i = 0; i < option_count; i++) {
+        if (options[i].level == level && options[i].name == name)
+            return &options[i];
+    }
+    engine_log(ENGINE_INFO, "socket option %d of level %d is not known", name, level);
+    return NULL;
+}
+
+/* ---- carrying them over to a kernel socket ---- */
+
+static bool is_engines(const struct option *option)
+{
+    return option->set == set_engine_flag || option->set == set_buffer ||
+           option->set == set_max_segment || option->set == set_tos || option->set == set_ttl;
+}
+
+static bool was_set(const struct option *option, const struct engine_extra *extra)
+{
+    if (is_engines(option))
+        return extra->values[WORD_ENGINE] & 1 << option->key;
+    if (option->set == set_kernel)
+        return option->name == SO_RCVTIMEO || option->name == SO_SNDTIMEO;
+    return option->key != 0 && extra->values[option->key] != 0;
+}
+
+static void carry(const struct call *call, int kernel_fd)
+{
+    const struct option *option = call->option;
+    int value[8] = {0};
+    socklen_t size = sizeof(value);
+    if (option->get(call, value, &size) < 0)
+        return;
+    if (option->get == get_buffer)
+        value[0] /= 2;
+    libc.setsockopt(kernel_fd, option->level, option->name, value, size);
+}
+
+void options_carry(struct engine_socket *socket, int fd, int kernel_fd)
+{
+    struct engine_extra extra;
+    engine_read_extra(socket, &extra);
+    for (size_t i = 0; i < option_count; i++) {
+        struct call call = {.socket = socket, .fd = fd, .option = &options[i]};
+        if (was_set(&options[i], &extra))
+            carry(&call, kernel_fd);
+    }
+}
+
+/* ---- the calls ---- */
+
+static int set_option(struct engine_socket *socket, int fd, int level, int name, const void *value,
+                      socklen_t size)
+{
+    struct call call = {.socket = socket, .fd = fd};
+    if (socket == NULL)
+        return descriptors_inherited(fd);
+    call.option = find_option(level, name);
+    if (call.option == NULL)
+        return -ENOPROTOOPT;
+    int saved = errno;
+    int error = call.option->set(&call, value, size);
+    errno = saved;
+    return error;
+}
+
+static int get_option(struct engine_socket *socket, int fd, int level, int name, void *value,
+                      socklen_t *size)
+{
+    struct call call = {.socket = socket, .fd = fd};
+    if (socket == NULL)
+        return descriptors_inherited(fd);
+    if (size == NULL || (value == NULL && *size != 0))
+        return -EFAULT;
+    call.option = find_option(level, name);
+    if (call.option == NULL)
+        return -ENOPROTOOPT;
+    int saved = errno;
+    int error = call.option->get(&call, value, size);
+    errno = saved;
+    return error;
+}
+
+int setsockopt(int fd, int level, int name, const void *value, socklen_t size)
+{
+    struct engine_socket *socket HELD;
+    if (!descriptors_find(fd, &socket))
+        return libc.setsockopt(fd, level, name, value, size);
+    return (int)result(set_option(socket, fd, level, name, value, size));
+}
+
+int getsockopt(int fd, int level, int name, void *value, socklen_t *size)
+{
+    struct engine_socket *socket HELD;
+    if (!descriptors_find(fd, &socket))
+        return libc.getsockopt(fd, level, name, value, size);
+    return (int)result(get_option(socket, fd, level, name, value, size));
+}

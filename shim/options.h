@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Socket options, as far as more than getsockopt() and setsockopt() ask about them.
+ */
+#ifndef UTCP_SHIM_OPTIONS_H
+#define UTCP_SHIM_OPTIONS_H
+
+#include <stddef.h>
+#include <sys/socket.h>
+
+#include "engine.h"
+
+/* Sets on a kernel socket what the program has set on fd. */
+void options_carry(struct engine_socket *socket, int fd, int kernel_fd);
+
+/* SO_RCVLOWAT: how many bytes a blocking receive waits for. */
+size_t options_low_water(struct engine_socket *socket);
+
+/* Hands a value to a getsockopt() caller, cut to *size, which becomes what was written. -EINVAL for
+ * a negative size. */
+int option_write(void *value, socklen_t *size, const void *from, size_t from_size);
+
+/* TCP_INFO. */
+int tcp_info_get(struct engine_socket *socket, void *value, socklen_t *size);
+
+#endif

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Receiving. A call that finds nothing waits and tries again; it goes on until it has what Linux
+ * would have it wait for: a byte, SO_RCVLOWAT bytes, or with MSG_WAITALL all that was asked for.
+ */
+#include <errno.h>
+
+#include "descriptors.h"
+#include "libc.h"
+#include "options.h"
+#include "process.h"
+#include "transfer.h"
+#include "wait.h"
+
+static unsigned engine_flags(int flags)
+{
+    return (flags & MSG_PEEK ? ENGINE_PEEK : 0) | (flags & MSG_TRUNC ? ENGINE_DISCARD : 0);
+}
+
+/* Takes what is there until there are `least` bytes in all, no more come, or the end: *result is
+ * then 0 or an error. A peek takes one look, for the next would show the same bytes. */
+static size_t receive_available(struct engine_socket *socket, int fd, const struct iovec *iov,
+                                size_t count, int flags, size_t done, size_t least, ssize_t *last)
+{
+    do {
+        struct iovec part;
+        int left = (int)count;
+        const struct iovec *next = iov_after(iov, &left, done, &part);
+        *last = engine_receive(socket, fd, next, left, engine_flags(flags));
+        if (*last > 0)
+            done += (size_t)*last;
+    } while (*last > 0 && done < least && !(flags & MSG_PEEK));
+    return done;
+}
+
+static ssize_t receive_until(struct engine_socket *socket, int fd, const struct iovec *iov,
+                             size_t count, int flags, size_t least)
+{
+    size_t done = 0;
+    int waited = WAIT_READY;
+    for (;;) {
+        ssize_t last;
+        done = receive_available(socket, fd, iov, count, flags, done, least, &last);
+        if (last != -EAGAIN)
+            return done > 0 ? (ssize_t)done : last;
+        if (waited == WAIT_OVER)
+            return (ssize_t)done;
+        waited = wait_allowed(fd, flags) ? wait_readable(socket, fd) : -EAGAIN;
+        if (waited < 0)
+            return done > 0 ? (ssize_t)done : waited;
+    }
+}
+
+ssize_t receive(struct engine_socket *socket, int fd, const struct iovec *iov, size_t count,
+                int flags)
+{
+    if (socket == NULL)
+        return descriptors_inherited(fd);
+    if (flags & MSG_OOB)
+        return -EINVAL; /* as Linux says when no urgent byte waits */
+    if (flags & MSG_ERRQUEUE)
+        return -EAGAIN; /* an empty queue */
+    ssize_t bytes = iov_bytes(iov, count);
+    if (bytes <= 0)
+        return bytes;
+    size_t least = flags & MSG_WAITALL ? (size_t)bytes : options_low_water(socket);
+    return receive_until(socket, fd, iov, count, flags,
+                         least < (size_t)bytes ? least : (size_t)bytes);
+}
+
+static ssize_t receive_buffer(struct engine_socket *socket, int fd, void *buffer, size_t size,
+                              int flags)
+{
+    struct iovec iov = {.iov_base = buffer, .iov_len = size};
+    return receive(socket, fd, &iov, 1, flags);
+}
+
+ssize_t read(int fd, void *buffer, size_t size)
+{
+    struct engine_socket *socket HELD;
+    if (!descriptors_find(fd, &socket))
+        return libc.read(fd, buffer, size);
+    return result(receive_buffer(socket, fd, buffer, size, 0));
+}
+
+ssize_t __read(int fd, void *buffer, size_t size)
+{
+    return read(fd, buffer, size);
+}
+
+/* The _chk calls come from fortified programs: libc's own says what a buffer too small deserves. */
+ssize_t __read_chk(int fd, void *buffer, size_t size, size_t room)
+{
+    return size > room ? libc.__read_chk(fd, buffer, size, room) : read(fd, buffer, size);
+}
+
+ssize_t readv(int fd, const struct iovec *iov, int count)
+{
+    struct engine_socket *socket HELD;
+    if (!descriptors_find(fd, &socket))
+        return libc.readv(fd, iov, count);
+    return result(count < 0 ? -EINVAL : receive(socket, fd, iov, (size_t)count, 0));
+}
+
+/* A position of -1 makes it readv(); a socket has no other. */
+ssize_t preadv2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
+{
+    struct engine_socket *socket HELD;
+    if (offset != -1 || !descriptors_find(fd, &socket))
+        return libc.preadv2(fd, iov, count, offset, flags);
+    int message_flags = flags & RWF_NOWAIT ? MSG_DONTWAIT : 0;
+    return result(count < 0 ? -EINVAL : receive(socket, fd, iov, (size_t)count, message_flags));
+}
+
+ssize_t preadv64v2(int fd, const struct iovec *iov, int count, off64_t offset, int flags)
+{
+    return preadv2(fd, iov, count, offset, flags);
+}
+
+ssize_t recv(int fd, void *buffer, size_t size, int flags)
+{
+    struct engine_socket *socket HELD;
+    if (!descriptors_find(fd, &socket))
+        return libc.recv(fd, buffer, size, flags);
+    return result(receive_buffer(socket, fd, buffer, size, flags));
+}
+
+ssize_t __recv_chk(int fd, void *buffer, size_t size, size_t room, int flags)
+{
+    return size > room ? libc.__recv_chk(fd, buffer, size, room, flags)
+                       : recv(fd, buffer, size, flags);
+}
+
+/* Linux names nobody for a stream: the size of the name becomes 0. */
+ssize_t recvfrom(int fd, void *buffer, size_t size, int flags, struct sockaddr *name,
+                 socklen_t *name_size)
+{
+    struct engine_socket *socket HELD;
+    if (!descriptors_find(fd, &socket))
+        return libc.recvfrom(fd, buffer, size, flags, name, name_size);
+    ssize_t got = receive_buffer(socket, fd, buffer, size, flags);
+    if (got >= 0 && name != NULL && name_size != NULL)
+        *name_size = 0;
+    return result(got);
+}
+
+ssize_t __recvfrom_chk(int fd, void *buffer, size_t size, size_t room, int flags,
+                       struct sockaddr *name, socklen_t *name_size)
+{
+    return size > room ? libc.__recvfrom_chk(fd, buffer, size, room, flags, name, name_size)
+                       : recvfrom(fd, buffer, size, flags, name, name_size);
+}
+
+static ssize_t receive_message(struct engine_socket *socket, int fd, struct msghdr *message,
+                               int flags)
+{
+    if (message == NULL)
+        return -EFAULT;
+    ssize_t got = receive(socket, fd, message->msg_iov, message->msg_iovlen, flags);
+    if (got >= 0) {
+        message->msg_namelen = 0;
+        message->msg_controllen = 0;
+        message->msg_flags = 0;
+    }
+    return got;
+}
+
+ssize_t recvmsg(int fd, struct msghdr *message, int flags)
+{
+    struct engine_socket *socket HELD;
+    if (!descriptors_find(fd, &socket))
+        return libc.recvmsg(fd, message, flags);
+    return result(receive_message(socket, fd, message, flags));
+}
+
+/* As in Linux, the time-out is looked at between messages only. */
+static long receive_messages(struct engine_socket *socket, int fd, struct mmsghdr *messages,
+                             unsigned count, int flags, const struct timespec *timeout)
+{
+    int64_t end_ns = INT64_MAX;
+    if (timeout != NULL)
+        end_ns = monotonic_ns() + timeout->tv_sec * INT64_C(1000000000) + timeout->tv_nsec;
+    unsigned done = 0;
+    while (done < count) {
+        ssize_t got = receive_message(socket, fd, &messages[done].msg_hdr, flags);
+        if (got < 0)
+            return done > 0 ? (long)done : got;
+        messages[done++].msg_len = (unsigned)got;
+        if (got == 0 || monotonic_ns() >= end_ns)
+            break;
+        if (flags & MSG_WAITFORONE)
+            flags |= MSG_DONTWAIT;
+    }
+    return (long)done;
+}
+
+int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout)
+{
+    struct engine_socket *socket HELD;
+    if (!descriptors_find(fd, &socket))
+        return libc.recvmmsg(fd, messages, count, flags, timeout);
+    return (int)result(receive_messages(socket, fd, messages, count, flags, timeout));
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sending. A blocking call is done when all of it has found room; any other when there is no more.
+ */
+#include <errno.h>
+#include <signal.h>
+
+#include "descriptors.h"
+#include "libc.h"
+#include "process.h"
+#include "transfer.h"
+#include "wait.h"
+
+static ssize_t send_all(struct engine_socket *socket, int fd, const struct iovec *iov, size_t count,
+                        size_t bytes, int flags)
+{
+    struct wait_limit limit = {0};
+    size_t done = 0;
+    int waited = WAIT_READY;
+    for (;;) {
+        struct iovec part;
+        int left = (int)count;
+        const struct iovec *next = iov_after(iov, &left, done, &part);
+        ssize_t sent = engine_send(socket, fd, next, left, flags & MSG_MORE ? ENGINE_MORE : 0);
+        if (sent < 0 && sent != -EAGAIN)
+            return done > 0 ? (ssize_t)done : sent;
+        done += sent > 0 ? (size_t)sent : 0;
+        if (done == bytes)
+            return (ssize_t)done;
+        if (waited == WAIT_OVER)
+            return done > 0 ? (ssize_t)done : -EPIPE;
+        waited = wait_allowed(fd, flags) ? wait_writable(socket, fd, &limit) : -EAGAIN;
+        if (waited < 0)
+            return done > 0 ? (ssize_t)done : waited;
+    }
+}
+
+ssize_t transmit(struct engine_socket *socket, int fd, const struct iovec *iov, size_t count,
+                 int flags)
+{
+    if (socket == NULL)
+        return descriptors_inherited(fd);
+    if (flags & (MSG_OOB | MSG_FASTOPEN))
+        return -EOPNOTSUPP;
+    ssize_t bytes = iov_bytes(iov, count);
+    if (bytes < 0)
+        return bytes;
+    ssize_t sent = send_all(socket, fd, iov, count, (size_t)bytes, flags);
+    if (sent == -ENOTCONN)
+        sent = -EPIPE; /* Linux has one error for "not yet" and "no longer" */
+    if (sent == -EPIPE && !(flags & MSG_NOSIGNAL))
+        raise(SIGPIPE);
+    return sent;
+}
+
+static ssize_t transmit_buffer(struct engine_socket *socket, int fd, const void *buffer,
+                               size_t size, int flags)
+{
+    struct iovec iov = {.iov_base = (void *)buffer, .iov_len = size};
+    return transmit(socket, fd, &iov, 1, flags);
+}
+
+ssize_t write(int fd, const void *buffer, size_t size)
+{
+    struct engine_socket *socket HELD;
+    if (!descriptors_find(fd, &socket))
+        return libc.write(fd, buffer, size);
+    return result(transmit_buffer(socket, fd, buffer, size, 0));
+}
+
+ssize_t __write(int fd, const void *buffer, size_t size)
+{
+    return write(fd, buffer, size);
+}
+
+ssize_t writev(int fd, const struct iovec *iov, int count)
+{
+    struct engine_socket *socket HELD;
+    if (!descriptors_find(fd, &socket))
+        return libc.writev(fd, iov, count);
+    return result(count < 0 ? -EINVAL : transmit(socket, fd, iov, (size_t)count, 0));
+}
+
+ssize_t pwritev2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
+{
+    struct engine_socket *socket HELD;
+    if (offset != -1 || !descriptors_find(fd, &socket))
+        return libc.pwritev2(fd, iov, count, offset, flags);
+    int message_flags = flags & RWF_NOWAIT ? MSG_DONTWAIT : 0;
+    return result(count < 0 ? -EINVAL : transmit(socket, fd, iov, (size_t)count, message_flags));
+}
+
+ssize_t pwritev64v2(int fd, const struct iovec *iov, int count, off64_t offset, int flags)
+{
+    return pwritev2(fd, iov, count, offset, flags);
+}
+
+ssize_t send(int fd, const void *buffer, size_t size, int flags)
+{
+    struct engine_socket *socket HELD;
+    if (!descriptors_find(fd, &socket))
+        return libc.send(fd, buffer, size, flags);
+    return result(transmit_buffer(socket, fd, buffer, size, flags));
+}
+
+ssize_t __send(int fd, const void *buffer, size_t size, int flags)
+{
+    return send(fd, buffer, size, flags);
+}
+
+/* A stream goes to its peer, whatever name is given. */
+ssize_t sendto(int fd, const void *buffer, size_t size, int flags, const struct sockaddr *name,
+               socklen_t name_size)
+{
+    struct engine_socket *socket HELD;
+    if (!descriptors_find(fd, &socket))
+        return libc.sendto(fd, buffer, size, flags, name, name_size);
+    return result(transmit_buffer(socket, fd, buffer, size, flags));
+}
+
+static ssize_t transmit_message(struct engine_socket *socket, int fd, const struct msghdr *message,
+                                int flags)
+{
+    if (message == NULL)
+        return -EFAULT;
+    return transmit(socket, fd, message->msg_iov, message->msg_iovlen, flags);
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    struct engine_socket *socket HELD;
+    if (!descriptors_find(fd, &socket))
+        return libc.sendmsg(fd, message, flags);
+    return result(transmit_message(socket, fd, message, flags));
+}
+
+static long transmit_messages(struct engine_socket *socket, int fd, struct mmsghdr *messages,
+                              unsigned count, int flags)
+{
+    for (unsigned done = 0; done < count; done++) {
+        ssize_t sent = transmit_message(socket, fd, &messages[done].msg_hdr, flags);
+        if (sent < 0)
+            return done > 0 ? (long)done : sent;
+        messages[done].msg_len = (unsigned)sent;
+    }
+    return (long)count;
+}
+
+int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
+{
+    struct engine_socket *socket HELD;
+    if (!descriptors_find(fd, &socket))
+        return libc.sendmmsg(fd, messages, count, flags);
+    return (int)result(transmit_messages(socket, fd, messages, count, flags));
+}

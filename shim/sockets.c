@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The life of a socket: making, naming, connecting, listening, accepting, shutting down.
+ */
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "descriptors.h"
+#include "engine.h"
+#include "kernel.h"
+#include "libc.h"
+#include "names.h"
+#include "process.h"
+#include "wait.h"
+
+enum { TYPE_FLAGS = SOCK_CLOEXEC | SOCK_NONBLOCK, STATE_LISTEN = 10 };
+
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
+
+/* Multipath TCP is served as TCP, which is what it falls back to. */
+static bool is_tcp(int domain, int type, int protocol)
+{
+    return domain == AF_INET && (type & ~TYPE_FLAGS) == SOCK_STREAM &&
+           (protocol == 0 || protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP);
+}
+
+static unsigned engine_flags(int type)
+{
+    return (type & SOCK_CLOEXEC ? ENGINE_CLOEXEC : 0) |
+           (type & SOCK_NONBLOCK ? ENGINE_NONBLOCK : 0);
+}
+
+/* Enters a new descriptor in the table; it is closed when that fails. */
+static int enter(int fd, struct engine_socket *socket)
+{
+    if (fd < 0)
+        return fd;
+    int error = descriptors_install(fd, socket);
+    if (error == 0)
+        return fd;
+    libc.close(fd);
+    return error;
+}
+
+int socket(int domain, int type, int protocol)
+{
+    struct engine_socket *made;
+    if (!is_tcp(domain, type, protocol) || !process_is_ours())
+        return libc.socket(domain, type, protocol);
+    int fd = engine_socket_open(engine_flags(type), &made);
+    return (int)result(enter(fd, made));
+}
+
+static int bind_socket(struct engine_socket *socket, int fd, const struct sockaddr *name,
+                       socklen_t size)
+{
+    struct engine_endpoint local;
+    if (socket == NULL)
+        return descriptors_inherited(fd);
+    int error = name_parse(name, size, &local);
+    if (error < 0)
+        return error;
+    if (!engine_bypasses(&local))
+        return engine_bind(socket, &local);
+    error = kernel_take_over(socket, fd);
+    if (error < 0)
+        return error;
+    return libc.bind(fd, name, size) < 0 ? -errno : 0;
+}
+
+int bind(int fd, const struct sockaddr *name, socklen_t size)
+{
+    struct engine_socket *socket HELD;
+    if (!descriptors_find(fd, &socket))
+        return libc.bind(fd, name, size);
+    return (int)result(bind_socket(socket, fd, name, size));
+}
+
+int listen(int fd, int backlog)
+{
+    struct engine_socket *socket HELD;
+    if (!descriptors_find(fd, &socket))
+        return libc.listen(fd, backlog);
+    return (int)result(socket == NULL ? descriptors_inherited(fd)
+                                      : engine_listen(socket, fd, backlog));
+}
+
+static struct engine_status status_of(struct engine_socket *socket)
+{
+    struct engine_status status;
+    engine_get_status(socket, &status);
+    return status;
+}
+
+/* Waits for the end of a handshake. What Linux says when it has not come to one is `unfinished`. */
+static int await_connection(struct engine_socket *socket, int fd, int unfinished)
+{
+    struct wait_limit limit = {0};
+    if (!wait_allowed(fd, 0))
+        return unfinished;
+    int waited;
+    do
+        waited = wait_writable(socket, fd, &limit);
+    while (waited == WAIT_READY && status_of(socket).connecting);
+    if (waited < 0)
+        return waited == -EAGAIN ? unfinished : waited;
+    int error = engine_take_error(socket);
+    if (error == 0 && !status_of(socket).connected)
+        return -ECONNABORTED;
+    return error;
+}
+
+/* AF_UNSPEC dissolves an association. There is nothing to do without one; with one, no program was
+ * seen to ask for it, and a socket that half obeys would be worse than one that refuses. */
+static int disconnect(const struct engine_status *status)
+{
+    bool idle = !status->connected && !status->connecting && status->tcp_state != STATE_LISTEN;
+    return idle ? 0 : -EOPNOTSUPP;
+}
+
+/* A destination of 0.0.0.0 means this host, as in Linux. */
+static struct engine_endpoint destination(struct engine_endpoint remote)
+{
+    static const uint8_t any[4], loopback[4] = {127, 0, 0, 1};
+    if (memcmp(remote.addr, any, sizeof(any)) == 0)
+        memcpy(remote.addr, loopback, sizeof(loopback));
+    return remote;
+}
+
+static int connect_idle(struct engine_socket *socket, int fd, const struct sockaddr *name,
+                        socklen_t size)
+{
+    struct engine_endpoint remote;
+    int error = name_parse(name, size, &remote);
+    if (error < 0)
+        return error;
+    remote = destination(remote);
+    if (engine_bypasses(&remote)) {
+        error = kernel_take_over(socket, fd);
+        if (error < 0)
+            return error;
+        return libc.connect(fd, name, size) < 0 ? -errno : 0;
+    }
+    error = engine_connect(socket, fd, &remote);
+    return error == -EINPROGRESS ? await_connection(socket, fd, -EINPROGRESS) : error;
+}
+
+/* The state is looked at before the address, as Linux does. An error that the last handshake left
+ * is told first: a second connect() is one of the ways to ask for it. */
+static int connect_socket(struct engine_socket *socket, int fd, const struct sockaddr *name,
+                          socklen_t size)
+{
+    if (socket == NULL)
+        return descriptors_inherited(fd);
+    if (size < sizeof(name->sa_family) || name == NULL)
+        return name == NULL ? -EFAULT : -EINVAL;
+    struct engine_status status = status_of(socket);
+    if (name->sa_family == AF_UNSPEC)
+        return disconnect(&status);
+    if (status.connecting)
+        return await_connection(socket, fd, -EALREADY);
+    if (status.connected || status.tcp_state == STATE_LISTEN)
+        return -EISCONN;
+    int error = engine_take_error(socket);
+    return error < 0 ? error : connect_idle(socket, fd, name, size);
+}
+
+int connect(int fd, const struct sockaddr *name, socklen_t size)
+{
+    struct engine_socket *socket HELD;
+    if (!descriptors_find(fd, &socket))
+        return libc.connect(fd, name, size);
+    return (int)result(connect_socket(socket, fd, name, size));
+}
+
+int __connect(int fd, const struct sockaddr *name, socklen_t size)
+{
+    return connect(fd, name, size);
+}
+
+/* What can be refused before a connection has been taken, and would be lost. */
+static int check_accept(struct engine_socket *socket, int fd, const struct sockaddr *name,
+                        const socklen_t *size, int flags)
+{
+    if (socket == NULL)
+        return descriptors_inherited(fd);
+    if (flags & ~TYPE_FLAGS)
+        return -EINVAL;
+    if (name != NULL && size == NULL)
+        return -EFAULT;
+    if (name != NULL && (int)*size < 0)
+        return -EINVAL;
+    return status_of(socket).tcp_state == STATE_LISTEN ? 0 : -EINVAL;
+}
+
+static int accept_from(int listener, struct sockaddr *name, socklen_t *size, int flags)
+{
+    struct engine_socket *accepted;
+    struct engine_endpoint remote;
+    int saved = errno;
+    int fd = engine_accept(listener, engine_flags(flags), libc.recvmsg, &accepted, &remote);
+    errno = saved;
+    fd = enter(fd, accepted);
+    if (fd >= 0 && name != NULL)
+        name_write(&remote, name, size);
+    return fd;
+}
+
+/* The listener is not held while the call waits: the engine asks for its descriptor only. */
+int accept4(int fd, struct sockaddr *name, socklen_t *size, int flags)
+{
+    struct engine_socket *listener = NULL;
+    if (!descriptors_find(fd, &listener))
+        return libc.accept4(fd, name, size, flags);
+    int error = check_accept(listener, fd, name, size, flags);
+    descriptors_release(&listener);
+    return (int)result(error < 0 ? error : accept_from(fd, name, size, flags));
+}
+
+int accept(int fd, struct sockaddr *name, socklen_t *size)
+{
+    return descriptors_listed(fd) ? accept4(fd, name, size, 0) : libc.accept(fd, name, size);
+}
+
+static int shut(struct engine_socket *socket, int fd, int how)
+{
+    if (socket == NULL)
+        return descriptors_inherited(fd);
+    return how < SHUT_RD || how > SHUT_RDWR ? -EINVAL : engine_shutdown(socket, fd, how);
+}
+
+int shutdown(int fd, int how)
+{
+    struct engine_socket *socket HELD;
+    if (!descriptors_find(fd, &socket))
+        return libc.shutdown(fd, how);
+    return (int)result(shut(socket, fd, how));
+}
