@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <linux/sockios.h>
-#include <stdbool.h>
 
 #include "descriptors.h"
 #include "libc.h"
 #include "process.h"
-
-enum { STATE_LISTEN = 10 };
+#include "status.h"
 
 /* Programs use any socket as a handle for questions about interfaces; ours lends them a kernel one.
  */
@@ -42,9 +40,8 @@ static bool is_descriptors(unsigned long request)
 
 static int queued_bytes(struct engine_socket *socket, unsigned long request, int *bytes)
 {
-    struct engine_status status;
-    engine_get_status(socket, &status);
-    if (status.tcp_state == STATE_LISTEN)
+    struct engine_status status = status_of(socket);
+    if (is_listening(&status))
         return -EINVAL;
     if (bytes == NULL)
         return -EFAULT;

@@ -7,11 +7,11 @@
 #include "libc.h"
 #include "names.h"
 #include "options.h"
+#include "status.h"
 
 static int carry_binding(struct engine_socket *socket, int kernel_fd)
 {
-    struct engine_status status;
-    engine_get_status(socket, &status);
+    struct engine_status status = status_of(socket);
     if (!status.bound)
         return 0;
     struct sockaddr_in name = name_of(&status.local);

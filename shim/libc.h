@@ -48,7 +48,7 @@ UTCP_SYMBOLS(UTCP_DECLARE)
 /* Points libc at the functions that come after ours. Those that are not there stay system calls. */
 void libc_resolve(void);
 
-/* Logs, for UTCP_LOG=debug, what libc_resolve() did not find. */
+/* Logs, for UTCP_LOG=debug, what libc_resolve() found. */
 void libc_report(void);
 
 #endif

@@ -7,6 +7,7 @@
 #include "descriptors.h"
 #include "libc.h"
 #include "process.h"
+#include "status.h"
 
 struct sockaddr_in name_of(const struct engine_endpoint *endpoint)
 {
@@ -44,25 +45,23 @@ int name_write(const struct engine_endpoint *endpoint, struct sockaddr *name, so
 
 static int local_name(struct engine_socket *socket, int fd, struct sockaddr *name, socklen_t *size)
 {
-    struct engine_status status;
     if (socket == NULL)
         return descriptors_inherited(fd);
-    engine_get_status(socket, &status);
+    struct engine_status status = status_of(socket);
     return name_write(&status.local, name, size);
 }
 
 static int peer_name(struct engine_socket *socket, int fd, struct sockaddr *name, socklen_t *size)
 {
-    struct engine_status status;
     if (socket == NULL)
         return descriptors_inherited(fd);
-    engine_get_status(socket, &status);
+    struct engine_status status = status_of(socket);
     return status.connected ? name_write(&status.remote, name, size) : -ENOTCONN;
 }
 
 int getsockname(int fd, struct sockaddr *name, socklen_t *size)
 {
-    struct engine_socket *socket HELD;
+    struct engine_socket *socket HELD = NULL;
     if (!descriptors_find(fd, &socket))
         return libc.getsockname(fd, name, size);
     return (int)result(local_name(socket, fd, name, size));
@@ -70,7 +69,7 @@ int getsockname(int fd, struct sockaddr *name, socklen_t *size)
 
 int getpeername(int fd, struct sockaddr *name, socklen_t *size)
 {
-    struct engine_socket *socket HELD;
+    struct engine_socket *socket HELD = NULL;
     if (!descriptors_find(fd, &socket))
         return libc.getpeername(fd, name, size);
     return (int)result(peer_name(socket, fd, name, size));

@@ -26,8 +26,7 @@
 #include "descriptors.h"
 #include "libc.h"
 #include "process.h"
-
-enum { STATE_LISTEN = 10 };
+#include "status.h"
 
 /* What each of the socket's words remembers. */
 enum word {
@@ -319,21 +318,15 @@ static int get_error(const struct call *call, void *value, socklen_t *size)
     return write_int(call, value, size, -engine_take_error(call->socket));
 }
 
-static struct engine_status status_of(const struct call *call)
-{
-    struct engine_status status;
-    engine_get_status(call->socket, &status);
-    return status;
-}
-
 static int get_listening(const struct call *call, void *value, socklen_t *size)
 {
-    return write_int(call, value, size, status_of(call).tcp_state == STATE_LISTEN);
+    struct engine_status status = status_of(call->socket);
+    return write_int(call, value, size, is_listening(&status));
 }
 
 static int get_path_mtu(const struct call *call, void *value, socklen_t *size)
 {
-    struct engine_status status = status_of(call);
+    struct engine_status status = status_of(call->socket);
     return status.connected ? write_int(call, value, size, (int)status.pmtu) : -ENOTCONN;
 }
 
@@ -460,6 +453,7 @@ static const struct option options[] = {
     READ_ONLY(SOL_SOCKET, SO_PROTOCOL, get_constant, IPPROTO_TCP),
     READ_ONLY(SOL_SOCKET, SO_DOMAIN, get_constant, AF_INET),
     READ_ONLY(SOL_SOCKET, SO_ACCEPTCONN, get_listening, 0),
+    READ_ONLY(SOL_SOCKET, SO_SNDLOWAT, get_constant, 1),
     READ_ONLY(IPPROTO_TCP, TCP_INFO, get_info, 0),
     READ_ONLY(IPPROTO_IP, IP_MTU, get_path_mtu, 0),
 
@@ -609,7 +603,7 @@ static int get_option(struct engine_socket *socket, int fd, int level, int name,
 
 int setsockopt(int fd, int level, int name, const void *value, socklen_t size)
 {
-    struct engine_socket *socket HELD;
+    struct engine_socket *socket HELD = NULL;
     if (!descriptors_find(fd, &socket))
         return libc.setsockopt(fd, level, name, value, size);
     return (int)result(set_option(socket, fd, level, name, value, size));
@@ -617,7 +611,7 @@ int setsockopt(int fd, int level, int name, const void *value, socklen_t size)
 
 int getsockopt(int fd, int level, int name, void *value, socklen_t *size)
 {
-    struct engine_socket *socket HELD;
+    struct engine_socket *socket HELD = NULL;
     if (!descriptors_find(fd, &socket))
         return libc.getsockopt(fd, level, name, value, size);
     return (int)result(get_option(socket, fd, level, name, value, size));

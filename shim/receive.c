@@ -77,7 +77,7 @@ static ssize_t receive_buffer(struct engine_socket *socket, int fd, void *buffer
 
 ssize_t read(int fd, void *buffer, size_t size)
 {
-    struct engine_socket *socket HELD;
+    struct engine_socket *socket HELD = NULL;
     if (!descriptors_find(fd, &socket))
         return libc.read(fd, buffer, size);
     return result(receive_buffer(socket, fd, buffer, size, 0));
@@ -96,7 +96,7 @@ ssize_t __read_chk(int fd, void *buffer, size_t size, size_t room)
 
 ssize_t readv(int fd, const struct iovec *iov, int count)
 {
-    struct engine_socket *socket HELD;
+    struct engine_socket *socket HELD = NULL;
     if (!descriptors_find(fd, &socket))
         return libc.readv(fd, iov, count);
     return result(count < 0 ? -EINVAL : receive(socket, fd, iov, (size_t)count, 0));
@@ -105,7 +105,7 @@ ssize_t readv(int fd, const struct iovec *iov, int count)
 /* A position of -1 makes it readv(); a socket has no other. */
 ssize_t preadv2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
 {
-    struct engine_socket *socket HELD;
+    struct engine_socket *socket HELD = NULL;
     if (offset != -1 || !descriptors_find(fd, &socket))
         return libc.preadv2(fd, iov, count, offset, flags);
     int message_flags = flags & RWF_NOWAIT ? MSG_DONTWAIT : 0;
@@ -119,7 +119,7 @@ ssize_t preadv64v2(int fd, const struct iovec *iov, int count, off64_t offset, i
 
 ssize_t recv(int fd, void *buffer, size_t size, int flags)
 {
-    struct engine_socket *socket HELD;
+    struct engine_socket *socket HELD = NULL;
     if (!descriptors_find(fd, &socket))
         return libc.recv(fd, buffer, size, flags);
     return result(receive_buffer(socket, fd, buffer, size, flags));
@@ -135,7 +135,7 @@ ssize_t __recv_chk(int fd, void *buffer, size_t size, size_t room, int flags)
 ssize_t recvfrom(int fd, void *buffer, size_t size, int flags, struct sockaddr *name,
                  socklen_t *name_size)
 {
-    struct engine_socket *socket HELD;
+    struct engine_socket *socket HELD = NULL;
     if (!descriptors_find(fd, &socket))
         return libc.recvfrom(fd, buffer, size, flags, name, name_size);
     ssize_t got = receive_buffer(socket, fd, buffer, size, flags);
@@ -167,7 +167,7 @@ static ssize_t receive_message(struct engine_socket *socket, int fd, struct msgh
 
 ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 {
-    struct engine_socket *socket HELD;
+    struct engine_socket *socket HELD = NULL;
     if (!descriptors_find(fd, &socket))
         return libc.recvmsg(fd, message, flags);
     return result(receive_message(socket, fd, message, flags));
@@ -196,7 +196,7 @@ static long receive_messages(struct engine_socket *socket, int fd, struct mmsghd
 
 int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout)
 {
-    struct engine_socket *socket HELD;
+    struct engine_socket *socket HELD = NULL;
     if (!descriptors_find(fd, &socket))
         return libc.recvmmsg(fd, messages, count, flags, timeout);
     return (int)result(receive_messages(socket, fd, messages, count, flags, timeout));

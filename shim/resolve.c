@@ -51,10 +51,9 @@ void libc_resolve(void)
 
 void libc_report(void)
 {
+    engine_log(ENGINE_DEBUG, "%zu symbols are interposed", symbol_count);
     for (size_t i = 0; i < symbol_count; i++) {
         if (absent[i])
             engine_log(ENGINE_DEBUG, "libc has no %s: the system call stands in", symbols[i].name);
-        else
-            engine_log(ENGINE_DEBUG, "%s is interposed", symbols[i].name);
     }
 }

@@ -62,7 +62,7 @@ static ssize_t transmit_buffer(struct engine_socket *socket, int fd, const void 
 
 ssize_t write(int fd, const void *buffer, size_t size)
 {
-    struct engine_socket *socket HELD;
+    struct engine_socket *socket HELD = NULL;
     if (!descriptors_find(fd, &socket))
         return libc.write(fd, buffer, size);
     return result(transmit_buffer(socket, fd, buffer, size, 0));
@@ -75,7 +75,7 @@ ssize_t __write(int fd, const void *buffer, size_t size)
 
 ssize_t writev(int fd, const struct iovec *iov, int count)
 {
-    struct engine_socket *socket HELD;
+    struct engine_socket *socket HELD = NULL;
     if (!descriptors_find(fd, &socket))
         return libc.writev(fd, iov, count);
     return result(count < 0 ? -EINVAL : transmit(socket, fd, iov, (size_t)count, 0));
@@ -83,7 +83,7 @@ ssize_t writev(int fd, const struct iovec *iov, int count)
 
 ssize_t pwritev2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
 {
-    struct engine_socket *socket HELD;
+    struct engine_socket *socket HELD = NULL;
     if (offset != -1 || !descriptors_find(fd, &socket))
         return libc.pwritev2(fd, iov, count, offset, flags);
     int message_flags = flags & RWF_NOWAIT ? MSG_DONTWAIT : 0;
@@ -97,7 +97,7 @@ ssize_t pwritev64v2(int fd, const struct iovec *iov, int count, off64_t offset, 
 
 ssize_t send(int fd, const void *buffer, size_t size, int flags)
 {
-    struct engine_socket *socket HELD;
+    struct engine_socket *socket HELD = NULL;
     if (!descriptors_find(fd, &socket))
         return libc.send(fd, buffer, size, flags);
     return result(transmit_buffer(socket, fd, buffer, size, flags));
@@ -112,7 +112,7 @@ ssize_t __send(int fd, const void *buffer, size_t size, int flags)
 ssize_t sendto(int fd, const void *buffer, size_t size, int flags, const struct sockaddr *name,
                socklen_t name_size)
 {
-    struct engine_socket *socket HELD;
+    struct engine_socket *socket HELD = NULL;
     if (!descriptors_find(fd, &socket))
         return libc.sendto(fd, buffer, size, flags, name, name_size);
     return result(transmit_buffer(socket, fd, buffer, size, flags));
@@ -128,7 +128,7 @@ static ssize_t transmit_message(struct engine_socket *socket, int fd, const stru
 
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
-    struct engine_socket *socket HELD;
+    struct engine_socket *socket HELD = NULL;
     if (!descriptors_find(fd, &socket))
         return libc.sendmsg(fd, message, flags);
     return result(transmit_message(socket, fd, message, flags));
@@ -148,7 +148,7 @@ static long transmit_messages(struct engine_socket *socket, int fd, struct mmsgh
 
 int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
 {
-    struct engine_socket *socket HELD;
+    struct engine_socket *socket HELD = NULL;
     if (!descriptors_find(fd, &socket))
         return libc.sendmmsg(fd, messages, count, flags);
     return (int)result(transmit_messages(socket, fd, messages, count, flags));

@@ -79,10 +79,10 @@ static ssize_t send_file(struct engine_socket *socket, int out, int in, off_t *o
 
 ssize_t sendfile(int out, int in, off_t *offset, size_t count)
 {
-    struct engine_socket *source HELD;
+    struct engine_socket *source HELD = NULL;
     if (descriptors_find(in, &source))
         return result(-EINVAL); /* a socket has no pages to lend, as Linux sees it */
-    struct engine_socket *socket HELD;
+    struct engine_socket *socket HELD = NULL;
     if (!descriptors_find(out, &socket))
         return libc.sendfile(out, in, offset, count);
     if (socket == NULL)

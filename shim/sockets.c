@@ -12,9 +12,10 @@
 #include "libc.h"
 #include "names.h"
 #include "process.h"
+#include "status.h"
 #include "wait.h"
 
-enum { TYPE_FLAGS = SOCK_CLOEXEC | SOCK_NONBLOCK, STATE_LISTEN = 10 };
+enum { TYPE_FLAGS = SOCK_CLOEXEC | SOCK_NONBLOCK };
 
 #ifndef IPPROTO_MPTCP
 #define IPPROTO_MPTCP 262
@@ -73,7 +74,7 @@ static int bind_socket(struct engine_socket *socket, int fd, const struct sockad
 
 int bind(int fd, const struct sockaddr *name, socklen_t size)
 {
-    struct engine_socket *socket HELD;
+    struct engine_socket *socket HELD = NULL;
     if (!descriptors_find(fd, &socket))
         return libc.bind(fd, name, size);
     return (int)result(bind_socket(socket, fd, name, size));
@@ -81,18 +82,11 @@ int bind(int fd, const struct sockaddr *name, socklen_t size)
 
 int listen(int fd, int backlog)
 {
-    struct engine_socket *socket HELD;
+    struct engine_socket *socket HELD = NULL;
     if (!descriptors_find(fd, &socket))
         return libc.listen(fd, backlog);
     return (int)result(socket == NULL ? descriptors_inherited(fd)
                                       : engine_listen(socket, fd, backlog));
-}
-
-static struct engine_status status_of(struct engine_socket *socket)
-{
-    struct engine_status status;
-    engine_get_status(socket, &status);
-    return status;
 }
 
 /* Waits for the end of a handshake. What Linux says when it has not come to one is `unfinished`. */
@@ -117,7 +111,7 @@ static int await_connection(struct engine_socket *socket, int fd, int unfinished
  * seen to ask for it, and a socket that half obeys would be worse than one that refuses. */
 static int disconnect(const struct engine_status *status)
 {
-    bool idle = !status->connected && !status->connecting && status->tcp_state != STATE_LISTEN;
+    bool idle = !status->connected && !status->connecting && !is_listening(status);
     return idle ? 0 : -EOPNOTSUPP;
 }
 
@@ -162,7 +156,7 @@ static int connect_socket(struct engine_socket *socket, int fd, const struct soc
         return disconnect(&status);
     if (status.connecting)
         return await_connection(socket, fd, -EALREADY);
-    if (status.connected || status.tcp_state == STATE_LISTEN)
+    if (status.connected || is_listening(&status))
         return -EISCONN;
     int error = engine_take_error(socket);
     return error < 0 ? error : connect_idle(socket, fd, name, size);
@@ -170,7 +164,7 @@ static int connect_socket(struct engine_socket *socket, int fd, const struct soc
 
 int connect(int fd, const struct sockaddr *name, socklen_t size)
 {
-    struct engine_socket *socket HELD;
+    struct engine_socket *socket HELD = NULL;
     if (!descriptors_find(fd, &socket))
         return libc.connect(fd, name, size);
     return (int)result(connect_socket(socket, fd, name, size));
@@ -193,7 +187,8 @@ static int check_accept(struct engine_socket *socket, int fd, const struct socka
         return -EFAULT;
     if (name != NULL && (int)*size < 0)
         return -EINVAL;
-    return status_of(socket).tcp_state == STATE_LISTEN ? 0 : -EINVAL;
+    struct engine_status status = status_of(socket);
+    return is_listening(&status) ? 0 : -EINVAL;
 }
 
 static int accept_from(int listener, struct sockaddr *name, socklen_t *size, int flags)
@@ -234,7 +229,7 @@ static int shut(struct engine_socket *socket, int fd, int how)
 
 int shutdown(int fd, int how)
 {
-    struct engine_socket *socket HELD;
+    struct engine_socket *socket HELD = NULL;
     if (!descriptors_find(fd, &socket))
         return libc.shutdown(fd, how);
     return (int)result(shut(socket, fd, how));

@@ -2,6 +2,7 @@
 #include <linux/tcp.h>
 
 #include "options.h"
+#include "status.h"
 
 /* Whole segments that hold so many bytes. */
 static uint32_t segments(uint32_t bytes, uint32_t mss)
@@ -37,8 +38,7 @@ static void fill_counts(struct tcp_info *info, const struct engine_status *statu
 /* A listener's queue stands where its segments would, as Linux has it. */
 static void fill_flight(struct tcp_info *info, const struct engine_status *status)
 {
-    enum { STATE_LISTEN = 10 };
-    bool listening = status->tcp_state == STATE_LISTEN;
+    bool listening = is_listening(status);
     uint32_t flight = status->unacked_bytes - status->unsent_bytes;
     info->tcpi_unacked = listening ? status->accept_queued : segments(flight, status->snd_mss);
     info->tcpi_sacked = listening ? status->backlog : 0;
@@ -47,8 +47,7 @@ static void fill_flight(struct tcp_info *info, const struct engine_status *statu
 
 int tcp_info_get(struct engine_socket *socket, void *value, socklen_t *size)
 {
-    struct engine_status status;
-    engine_get_status(socket, &status);
+    struct engine_status status = status_of(socket);
     struct tcp_info info = {
         .tcpi_state = status.tcp_state,
         .tcpi_rto = status.rto,
