@@ -72,6 +72,22 @@ static void learn_limit(struct wait_limit *limit, int fd)
     limit->end_ns = monotonic_ns() + microseconds * 1000;
 }
 
+/* A signal that a thread brings upon itself by an instruction: never what ended a wait. */
+static bool is_fault(int number)
+{
+    return number == SIGSEGV || number == SIGBUS || number == SIGILL || number == SIGFPE ||
+           number == SIGTRAP;
+}
+
+static bool ends_calls(int number)
+{
+    struct sigaction action;
+    if (is_fault(number) || sigaction(number, NULL, &action) < 0)
+        return false;
+    return action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN &&
+           !(action.sa_flags & SA_RESTART);
+}
+
 /*
  * Whether a call that a signal interrupted goes on. The kernel restarts what it interrupted when
  * the handler has SA_RESTART, but ppoll() never, and which signal it was cannot be learned. So: go
@@ -80,9 +96,7 @@ static void learn_limit(struct wait_limit *limit, int fd)
 static bool handlers_restart(void)
 {
     for (int number = 1; number < NSIG; number++) {
-        struct sigaction action;
-        if (sigaction(number, NULL, &action) == 0 && action.sa_handler != SIG_DFL &&
-            action.sa_handler != SIG_IGN && !(action.sa_flags & SA_RESTART))
+        if (ends_calls(number))
             return false;
     }
     return true;
