@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Theory of operation
+ *
+ * The program's threads and the engine's thread have different descriptor tables. Between them lies
+ * one AF_UNIX SOCK_SEQPACKET pair, the control channel: it wakes the engine's thread, which waits
+ * in epoll, and carries descriptors from its table to the program's. A request is one packet of one
+ * byte; the answer, for all but the wake, is a struct control_reply. One lock lets one exchange
+ * take place at a time.
+ *
+ * The program's end of the channel is the one descriptor of ours in the program's table. It lies at
+ * a high number, so that low ones come out as they would without us, but not so high that the table
+ * of every forked child grows by it. A program can close it behind our back, and the number can
+ * become another file: before anything is written there, its inode is compared.
+ */
+#include "state.h"
+
+#include "sys.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { HIGHEST_DESCRIPTOR = 1023, STACK_BYTES = 256 * 1024 };
+
+static pthread_mutex_t control_lock = PTHREAD_MUTEX_INITIALIZER;
+static atomic_int program_end = -1;
+static uint64_t program_inode;
+static bool lost_told;
+
+bool engine_owns_descriptor(int fd)
+{
+    return fd >= 0 && fd == atomic_load_explicit(&program_end, memory_order_relaxed);
+}
+
+bool control_running(void)
+{
+    return atomic_load(&program_end) >= 0;
+}
+
+/* ---- the channel ---- */
+
+/* Moves a descriptor to the highest number that is free. */
+static int move_up(int fd)
+{
+    struct rlimit limit = {.rlim_cur = 1024};
+    int moved = -EMFILE;
+    long number;
+
+    sys_getrlimit(RLIMIT_NOFILE, &limit);
+    number = limit.rlim_cur > HIGHEST_DESCRIPTOR ? HIGHEST_DESCRIPTOR : (long)limit.rlim_cur - 1;
+    for (; moved < 0 && number > fd; number--)
+        moved = sys_fcntl(fd, F_DUPFD_CLOEXEC, number);
+    if (moved < 0)
+        return fd;
+    sys_close(fd);
+    return moved;
+}
+
+static uint64_t inode_of(int fd)
+{
+    struct stat status;
+
+    return sys_fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode) ? status.st_ino : 0;
+}
+
+/* True while the descriptor is the channel and not what got its number later. */
+static bool channel_intact(void)
+{
+    int fd = atomic_load(&program_end);
+
+    if (fd >= 0 && inode_of(fd) == program_inode)
+        return true;
+    if (!lost_told)
+        engine_log(ENGINE_ERROR,
+                   "the program closed descriptor %d, which was the engine's: "
+                   "its connections are cut off",
+                   fd);
+    lost_told = true;
+    return false;
+}
+
+/* Receives a reply and the descriptor with it, -1 = none came. */
+static int receive_reply(struct control_reply *reply, int *fd)
+{
+    _Alignas(struct cmsghdr) char ancillary[CMSG_SPACE(sizeof(int))];
+    struct iovec iov = {.iov_base = reply, .iov_len = sizeof *reply};
+    struct msghdr message = {.msg_iov = &iov,
+                             .msg_iovlen = 1,
+                             .msg_control = ancillary,
+                             .msg_controllen = sizeof ancillary};
+    const struct cmsghdr *header;
+    long len;
+
+    do
+        len = sys_recvmsg(program_end, &message, MSG_CMSG_CLOEXEC);
+    while (len == -EINTR);
+    if (len != sizeof *reply)
+        return len < 0 ? (int)len : -EPIPE;
+    *fd = -1;
+    header = CMSG_FIRSTHDR(&message);
+    if (header && header->cmsg_type == SCM_RIGHTS)
+        memcpy(fd, CMSG_DATA(header), sizeof *fd);
+    /* The kernel drops a descriptor for which the table has no room. */
+    if (message.msg_flags & MSG_CTRUNC)
+        return -EMFILE;
+    return reply->result;
+}
+
+static int send_request(enum control_request request)
+{
+    uint8_t byte = (uint8_t)request;
+    long sent;
+
+    do
+        sent = sys_send(program_end, &byte, sizeof byte, 0);
+    while (sent == -EINTR);
+    return sent < 0 ? (int)sent : 0;
+}
+
+int control_call(enum control_request request, struct control_reply *reply, int *fd)
+{
+    struct control_reply ignored_reply;
+    int ignored_fd, result;
+
+    pthread_mutex_lock(&control_lock);
+    result = channel_intact() ? send_request(request) : -ENETDOWN;
+    if (!result)
+        result = receive_reply(reply ? reply : &ignored_reply, fd ? fd : &ignored_fd);
+    pthread_mutex_unlock(&control_lock);
+    return result;
+}
+
+void control_wake(void)
+{
+    if (channel_intact())
+        send_request(CONTROL_WAKE);
+}
+
+/* ---- starting the thread ---- */
+
+static int create_thread(int engine_end)
+{
+    pthread_attr_t attributes;
+    int error;
+
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    error =
+        pthread_create(&engine.thread, &attributes, engine_thread, (void *)(intptr_t)engine_end);
+    pthread_attr_destroy(&attributes);
+    return -error;
+}
+
+static int start(void)
+{
+    struct control_reply ready;
+    int ends[2], ignored;
+    int error = sys_socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, ends);
+
+    if (error)
+        return error;
+    ends[0] = move_up(ends[0]);
+    ends[1] = move_up(ends[1]);
+    program_inode = inode_of(ends[0]);
+    atomic_store(&program_end, ends[0]);
+    error = create_thread(ends[1]);
+    if (!error)
+        error = receive_reply(&ready, &ignored); /* the thread has a table of its own by now */
+    sys_close(ends[1]);
+    if (error) {
+        atomic_store(&program_end, -1);
+        sys_close(ends[0]);
+    }
+    return error;
+}
+
+int control_start(void)
+{
+    int error = 0;
+
+    if (control_running())
+        return 0;
+    pthread_mutex_lock(&control_lock);
+    if (!control_running())
+        error = start();
+    pthread_mutex_unlock(&control_lock);
+    return error;
+}
+
+/* ---- the engine's side ---- */
+
+void control_answer(const struct control_reply *reply, int fd)
+{
+    _Alignas(struct cmsghdr) char ancillary[CMSG_SPACE(sizeof(int))] = {0};
+    struct iovec iov = {.iov_base = (void *)reply, .iov_len = sizeof *reply};
+    struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
+
+    if (fd >= 0) {
+        struct cmsghdr *header = (struct cmsghdr *)(void *)ancillary;
+
+        message.msg_control = ancillary;
+        message.msg_controllen = sizeof ancillary;
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(sizeof fd);
+        memcpy(CMSG_DATA(header), &fd, sizeof fd);
+    }
+    sys_sendmsg(engine.control, &message, 0);
+}
+
+static void serve_socket(void)
+{
+    struct control_reply reply = {.result = -ENOMEM};
+    int fd = -1;
+
+    engine_lock();
+    reply.socket = socket_new();
+    if (reply.socket) {
+        reply.result = mirror_open(reply.socket, &fd);
+        reply.socket->delivered = true;
+        if (reply.result)
+            socket_release(reply.socket);
+    }
+    engine_unlock();
+    control_answer(&reply, fd);
+    if (fd >= 0)
+        sys_close(fd);
+}
+
+static void serve(enum control_request request)
+{
+    struct control_reply reply = {0};
+
+    switch (request) {
+    case CONTROL_WAKE:
+        break;
+    case CONTROL_SOCKET:
+        serve_socket();
+        break;
+    case CONTROL_DEVICE:
+        reply.result = engine_open_stack();
+        control_answer(&reply, -1);
+        break;
+    case CONTROL_FAREWELL:
+        keeper_farewell();
+        break;
+    }
+}
+
+void control_serve(void)
+{
+    uint8_t request;
+    long len;
+
+    while ((len = sys_recv(engine.control, &request, sizeof request, MSG_DONTWAIT)) > 0)
+        serve(request);
+    if (len == 0 || (len < 0 && len != -EAGAIN && len != -EINTR)) {
+        /* The program has closed its end: nobody will ask again. */
+        sys_close(engine.control);
+        engine.control = -1;
+    }
+}
+
+/* ---- fork ---- */
+
+void control_fork_prepare(void)
+{
+    pthread_mutex_lock(&control_lock);
+}
+
+void control_fork_parent(void)
+{
+    pthread_mutex_unlock(&control_lock);
+}
+
+void control_fork_child(void)
+{
+    int fd = atomic_exchange(&program_end, -1);
+
+    pthread_mutex_init(&control_lock, NULL);
+    lost_told = false;
+    if (fd >= 0 && inode_of(fd) == program_inode)
+        sys_close(fd);
+}

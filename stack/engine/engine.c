@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Theory of operation
+ *
+ * One thread for each process drives the stack. It is started by the first socket and has a
+ * descriptor table of its own, in which lie the TUN device, the engine's end of every socket's
+ * pair, the engine's end of the control channel, the capture file and an epoll that watches them.
+ * Nothing of the program's is in it: a pipe that the program closes must reach its end.
+ *
+ * The loop: read what the device has, let time pass, show the sockets' new readiness, write what
+ * the core wants to send; then wait for a descriptor, a deadline or a wake-up. The program's
+ * threads call the core themselves, under the one lock, and leave the consequences to the thread:
+ * packets, because it holds the device; readiness, because it holds the pairs. They wake it only
+ * when it sleeps and there is something to do before it would wake by itself.
+ *
+ * The thread blocks every signal but the two that glibc uses inside itself (cancellation, and
+ * setuid() in all threads, which waits for every thread to answer).
+ */
+#include "state.h"
+
+#include "log.h"
+#include "memory.h"
+#include "sys.h"
+
+#include <errno.h>
+#include <linux/close_range.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+enum {
+    EVENTS = 64,
+    SIGNAL_CANCEL = 32, /* glibc's own */
+    SIGNAL_SETXID = 33,
+};
+
+#define SIGNAL_BIT(signal) (UINT64_C(1) << ((signal)-1))
+
+struct engine engine;
+_Atomic uint32_t engine_generation = 1;
+
+static pthread_mutex_t engine_mutex = PTHREAD_MUTEX_INITIALIZER;
+static uint64_t fork_signals; /* of the thread that forks, under the lock */
+
+/* ---- time and lock ---- */
+
+utcp_time engine_now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (utcp_time)time.tv_sec * UTCP_SEC + (utcp_time)time.tv_nsec;
+}
+
+void engine_lock(void)
+{
+    pthread_mutex_lock(&engine_mutex);
+}
+
+void engine_unlock(void)
+{
+    pthread_mutex_unlock(&engine_mutex);
+}
+
+void engine_collect(void)
+{
+    struct utcp_event event;
+
+    if (!engine.stack)
+        return;
+    while (utcp_next_event(engine.stack, &event)) {
+        struct engine_socket *socket = event.user;
+
+        if (mirror_differs(socket, event.ready))
+            socket_mark(socket);
+    }
+}
+
+/* True when there is work before the thread would wake by itself. */
+static bool work_waits(void)
+{
+    engine_collect();
+    if (engine.dirty)
+        return true;
+    return engine.stack && (utcp_output_pending(engine.stack) ||
+                            utcp_next_deadline(engine.stack) < engine.wakes_at);
+}
+
+void engine_unlock_waking(void)
+{
+    bool wake = engine.asleep && work_waits();
+
+    if (wake)
+        engine.asleep = false;
+    engine_unlock();
+    if (wake)
+        control_wake();
+}
+
+int engine_enter(const struct engine_socket *socket, uint64_t *signals)
+{
+    log_flush();
+    *signals = sys_block_signals(UINT64_MAX);
+    engine_lock();
+    if (!engine.gone && atomic_load(&socket->life) >> 32 == engine_generation)
+        return 0;
+    engine_unlock();
+    sys_block_signals(*signals);
+    return -EPIPE;
+}
+
+void engine_leave(uint64_t signals)
+{
+    engine_unlock_waking();
+    sys_block_signals(signals);
+}
+
+/* ---- the stack ---- */
+
+static void *core_alloc(void *ctx, size_t size)
+{
+    (void)ctx;
+    return memory_alloc(size);
+}
+
+static void core_free(void *ctx, void *memory, size_t size)
+{
+    (void)ctx;
+    memory_free(memory, size);
+}
+
+static void core_random(void *ctx, void *buffer, size_t size)
+{
+    char *at = buffer;
+
+    (void)ctx;
+    while (size) {
+        long got = sys_getrandom(at, size);
+
+        if (got > 0) {
+            at += got;
+            size -= (size_t)got;
+        }
+    }
+}
+
+static struct utcp_stack *create_stack(void)
+{
+    uint32_t addr = engine.device.addr;
+    struct utcp_config config = {
+        .allocator = {.alloc = core_alloc, .free = core_free},
+        .random = {.fill = core_random},
+        .settings = engine.config.settings,
+        .addr = {.family = UTCP_IPV4,
+                 .bytes = {(uint8_t)(addr >> 24), (uint8_t)(addr >> 16), (uint8_t)(addr >> 8),
+                           (uint8_t)addr}},
+        .mtu_bytes = engine.device.mtu_bytes,
+        .congestion = engine.config.congestion,
+    };
+
+    return utcp_create(&config, engine_now());
+}
+
+int engine_open_stack(void)
+{
+    int error = engine.stack ? 0 : traffic_open();
+
+    if (error || engine.stack)
+        return error;
+    engine_lock();
+    engine.stack = create_stack();
+    engine_unlock();
+    error = engine.stack ? engine_watch(engine.device.fd, EPOLLIN, &engine.device) : -ENOMEM;
+    engine_log(ENGINE_INFO, "%s, mtu %u, offload %s", engine.device.name, engine.device.mtu_bytes,
+               engine.device.offload ? "on" : "off");
+    return error;
+}
+
+/* ---- the loop ---- */
+
+int engine_watch(int fd, uint32_t events, void *tag)
+{
+    struct epoll_event event = {.events = events, .data.ptr = tag};
+
+    return sys_epoll_ctl(engine.epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
+static void sync_sockets(void)
+{
+    while (engine.dirty) {
+        struct engine_socket *socket = engine.dirty;
+
+        engine.dirty = socket->next_dirty;
+        socket->dirty = false;
+        mirror_sync(socket);
+        socket_release(socket);
+    }
+}
+
+/* Listeners whose pairs were full, or for which descriptors were short, get another chance. */
+static void retry_offers(utcp_time now)
+{
+    if (now < engine.offer_at)
+        return;
+    engine.offer_at = UTCP_NEVER;
+    for (struct engine_socket *socket = engine.sockets; socket; socket = socket->next) {
+        if (socket->phase == SOCKET_LISTENING && socket->end >= 0)
+            socket_mark(socket);
+    }
+}
+
+void engine_turn(void)
+{
+    utcp_time now;
+
+    if (engine.stack)
+        traffic_receive();
+    now = engine_now();
+    engine_lock();
+    if (engine.stack)
+        utcp_advance(engine.stack, now);
+    retry_offers(now);
+    engine_collect();
+    sync_sockets();
+    engine_unlock();
+    if (engine.stack)
+        traffic_transmit();
+}
+
+static bool hung_up(const struct engine_socket *socket, uint32_t events)
+{
+    const uint8_t both = UTCP_SHUT_RD | UTCP_SHUT_WR;
+
+    return (events & EPOLLERR) || ((events & EPOLLHUP) && socket->shut != both);
+}
+
+static void handle_socket(struct engine_socket *socket, uint32_t events)
+{
+    engine_lock();
+    if (hung_up(socket, events))
+        socket_hang_up(socket);
+    else if ((events & EPOLLOUT) && socket->phase == SOCKET_LISTENING)
+        socket_mark(socket);
+    engine_unlock();
+}
+
+static void handle(const struct epoll_event *event)
+{
+    if (event->data.ptr == &engine.control) {
+        control_serve();
+    } else if (event->data.ptr == &engine.device) {
+        engine.readable |= (event->events & EPOLLIN) != 0;
+    } else {
+        handle_socket(event->data.ptr, event->events);
+    }
+}
+
+static utcp_time earliest(utcp_time a, utcp_time b)
+{
+    return a < b ? a : b;
+}
+
+static bool output_waits(void)
+{
+    return engine.packet_active || (engine.stack && utcp_output_pending(engine.stack));
+}
+
+/* Decides, under the lock, until when nothing will happen; 0 = there is work now. From then on the
+ * program's threads wake this one. */
+static utcp_time fall_asleep(utcp_time until)
+{
+    engine_collect();
+    engine.wakes_at = earliest(earliest(until, engine.offer_at), traffic_deadline());
+    if (engine.stack)
+        engine.wakes_at = earliest(engine.wakes_at, utcp_next_deadline(engine.stack));
+    if (engine.readable || engine.dirty || (output_waits() && !engine.stalled))
+        return 0;
+    engine.asleep = true;
+    return engine.wakes_at;
+}
+
+static int wait_events(struct epoll_event events[EVENTS], utcp_time until)
+{
+    utcp_time now = until && until != UTCP_NEVER ? engine_now() : 0;
+    utcp_time rest = until > now ? until - now : 0;
+    struct timespec timeout = {.tv_sec = (time_t)(rest / UTCP_SEC),
+                               .tv_nsec = (long)(rest % UTCP_SEC)};
+    int count;
+
+    if (until == UTCP_NEVER)
+        return sys_epoll_wait(engine.epoll, events, EVENTS, -1);
+    count = sys_epoll_wait_ns(engine.epoll, events, EVENTS, &timeout);
+    if (count == -ENOSYS) {
+        rest = (rest + UTCP_MSEC - 1) / UTCP_MSEC;
+        count =
+            sys_epoll_wait(engine.epoll, events, EVENTS, rest > INT32_MAX ? INT32_MAX : (int)rest);
+    }
+    return count;
+}
+
+void engine_wait(utcp_time until)
+{
+    struct epoll_event events[EVENTS];
+    int count;
+
+    engine_lock();
+    until = fall_asleep(until);
+    engine_unlock();
+    if (until && engine.capture.fd >= 0)
+        pcapng_flush(&engine.capture);
+    count = wait_events(events, until);
+    engine_lock();
+    engine.asleep = false;
+    engine_unlock();
+    for (int i = 0; i < count; i++)
+        handle(&events[i]);
+}
+
+/* ---- the thread ---- */
+
+/* Leaves nothing in the thread's descriptor table, which becomes its own, but the control channel.
+ */
+static int unshare_table(int control)
+{
+    int error = sys_close_range((unsigned)control + 1, UINT32_MAX, CLOSE_RANGE_UNSHARE);
+
+    return error || !control ? error : sys_close_range(0, (unsigned)control - 1, 0);
+}
+
+static int prepare_thread(int control)
+{
+    int error = unshare_table(control);
+
+    if (error)
+        return error;
+    log_adopt_thread();
+    sys_call(SYS_prctl, PR_SET_NAME, (long)"utcp-engine", 0, 0, 0, 0);
+    sys_block_signals(~(SIGNAL_BIT(SIGNAL_CANCEL) | SIGNAL_BIT(SIGNAL_SETXID)));
+    core_random(NULL, &engine.token, sizeof engine.token);
+    engine.epoll = sys_epoll_create();
+    if (engine.epoll < 0)
+        return engine.epoll;
+    return engine_watch(control, EPOLLIN, &engine.control);
+}
+
+void *engine_thread(void *argument)
+{
+    struct control_reply reply = {0};
+
+    engine.control = (int)(intptr_t)argument;
+    reply.result = prepare_thread(engine.control);
+    control_answer(&reply, -1);
+    while (!reply.result) {
+        engine_turn();
+        engine_wait(UTCP_NEVER);
+    }
+    return NULL;
+}
+
+/* ---- life of the process ---- */
+
+static void reset(void)
+{
+    engine = (struct engine){
+        .config = engine.config,
+        .epoll = -1,
+        .control = -1,
+        .offer_at = UTCP_NEVER,
+        .device.fd = -1,
+        .capture.fd = -1,
+    };
+}
+
+void engine_init(char *const *environment)
+{
+    config_read(&engine.config, environment);
+    log_set_level(engine.config.log_level);
+    reset();
+}
+
+void engine_fork_prepare(void)
+{
+    uint64_t signals = sys_block_signals(UINT64_MAX);
+
+    control_fork_prepare();
+    engine_lock();
+    fork_signals = signals;
+}
+
+void engine_fork_parent(void)
+{
+    uint64_t signals = fork_signals;
+
+    engine_unlock();
+    control_fork_parent();
+    sys_block_signals(signals);
+}
+
+void engine_fork_child(void)
+{
+    uint64_t signals = fork_signals;
+
+    atomic_fetch_add(&engine_generation, 1);
+    reset();
+    log_reset();
+    pthread_mutex_init(&engine_mutex, NULL);
+    control_fork_child();
+    sys_block_signals(signals);
+}
+
+bool engine_bypasses(const struct engine_endpoint *endpoint)
+{
+    uint32_t addr;
+
+    if (endpoint->family != ENGINE_IPV4)
+        return true;
+    addr = (uint32_t)endpoint->addr[0] << 24 | (uint32_t)endpoint->addr[1] << 16 |
+           (uint32_t)endpoint->addr[2] << 8 | endpoint->addr[3];
+    for (unsigned i = 0; addr && i < engine.config.bypass_count; i++) {
+        if ((addr & engine.config.bypass[i].mask) == engine.config.bypass[i].addr)
+            return true;
+    }
+    return false;
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Theory of operation
+ *
+ * Each socket is an AF_UNIX stream pair: the program holds one end, the engine the other. The pair
+ * carries no data; what is done to it makes the program's end show to poll, select and epoll what a
+ * TCP socket would show.
+ *
+ *	readable	the engine sends one byte; the receive that leaves nothing behind takes it
+ *out. While it lies there no second one is sent. not writable	the calling thread writes filler
+ *into the program's own end. Its send buffer is the smallest there is (4608 bytes), of which a
+ *quarter may be used while it counts as writable: one skb of 1024 bytes (2304 with its overhead) is
+ *too much, one of a single byte (768) is not. writable again	the engine drains the filler. peer's
+ *FIN	the engine shuts its end down for writing. both shut	the engine shuts its end down both
+ *ways. reset		the engine closes its end while something is unread there: the kernel then
+ *gives the program's end ECONNRESET. So that there is always something, the tripwire of one byte is
+ *written at the start and behind each filler, and never drained.
+ *
+ * The last close of the program's end, by whichever process, shows as EPOLLHUP on the engine's end,
+ * but not after the engine shut its own end down both ways: EPOLLHUP is there already. What shows
+ *then is EPOLLERR, provided that something was unread in the program's end; so a readiness byte is
+ *put there before the engine's end is shut, and is left there. That hides nothing, for at the end
+ *of data a socket is readable for ever. After a reset nothing shows any more, for the engine's end
+ *is closed: the socket then lives until the last reference to it is dropped.
+ *
+ * Filler and readiness bytes go through the descriptor that the program called with, which another
+ * thread may have closed and replaced by now: its inode is compared before.
+ */
+#include "state.h"
+
+#include "sys.h"
+
+#include <errno.h>
+
+enum {
+    FILLER_BYTES = 1024,
+    TRIPWIRE_BYTES = 1,
+    OFFERS_BYTES = 1 << 20, /* the kernel cuts it down to what it allows */
+};
+
+static const char filler[FILLER_BYTES];
+
+/* ---- the pair ---- */
+
+static int register_end(struct engine_socket *socket)
+{
+    return engine_watch(socket->end, EPOLLRDHUP | EPOLLET, socket);
+}
+
+int mirror_open(struct engine_socket *socket, int *program_end)
+{
+    struct stat status;
+    int ends[2];
+    int error = sys_socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, ends);
+
+    if (error)
+        return error;
+    sys_setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, 0);
+    sys_send(ends[0], filler, TRIPWIRE_BYTES, MSG_DONTWAIT);
+    sys_fstat(ends[0], &status);
+    engine.pair_device = status.st_dev;
+    socket->inode = status.st_ino;
+    socket->unread = TRIPWIRE_BYTES;
+    socket->end = ends[1];
+    error = register_end(socket);
+    if (error) {
+        sys_close(ends[0]);
+        sys_close(ends[1]);
+        socket->end = -1;
+        return error;
+    }
+    atomic_fetch_add(&socket->life, 1);
+    *program_end = ends[0];
+    return 0;
+}
+
+void mirror_close(struct engine_socket *socket)
+{
+    if (socket->end < 0)
+        return;
+    sys_close(socket->end);
+    socket->end = -1;
+    socket_release(socket);
+}
+
+bool mirror_is(const struct engine_socket *socket, int fd)
+{
+    struct stat status;
+
+    return sys_fstat(fd, &status) == 0 && status.st_ino == socket->inode &&
+           status.st_dev == engine.pair_device;
+}
+
+/* ---- what the engine's thread does ---- */
+
+static bool filled(const struct engine_socket *socket)
+{
+    return socket->unread > FILLER_BYTES;
+}
+
+bool mirror_differs(const struct engine_socket *socket, unsigned ready)
+{
+    if (socket->end < 0)
+        return false;
+    if (socket->phase != SOCKET_ACTIVE)
+        return socket->phase == SOCKET_LISTENING && (ready & UTCP_IN);
+    return ((ready & UTCP_IN) && !socket->has_byte) || ((ready & UTCP_OUT) && filled(socket)) ||
+           ((ready & UTCP_RDHUP) && !(socket->shut & UTCP_SHUT_WR)) ||
+           ((ready & UTCP_HUP) && !(socket->shut & UTCP_SHUT_RD)) || (ready & UTCP_ERR);
+}
+
+static void show_readable(struct engine_socket *socket)
+{
+    if (!socket->has_byte)
+        socket->has_byte = sys_send(socket->end, filler, 1, MSG_DONTWAIT) == 1;
+}
+
+static void show_writable(struct engine_socket *socket)
+{
+    char drained[2 * FILLER_BYTES];
+    long len = socket->unread - TRIPWIRE_BYTES;
+
+    if (filled(socket) && sys_recv(socket->end, drained, (size_t)len, MSG_DONTWAIT) == len)
+        socket->unread = TRIPWIRE_BYTES;
+}
+
+static void show_shut(struct engine_socket *socket, unsigned how)
+{
+    if ((socket->shut & how) == how)
+        return;
+    show_readable(socket);
+    sys_shutdown(socket->end, how == UTCP_SHUT_WR ? SHUT_WR : SHUT_RDWR);
+    socket->shut = (uint8_t)how;
+}
+
+void mirror_sync(struct engine_socket *socket)
+{
+    unsigned ready;
+
+    if (socket->end < 0 || !socket->conn || socket->phase == SOCKET_IDLE)
+        return;
+    if (socket->phase == SOCKET_LISTENING) {
+        socket_offer_connections(socket);
+        return;
+    }
+    ready = utcp_ready(socket->conn);
+    if (ready & UTCP_ERR) {
+        mirror_close(socket);
+        return;
+    }
+    if (ready & UTCP_IN)
+        show_readable(socket);
+    if (ready & UTCP_OUT)
+        show_writable(socket);
+    if (ready & UTCP_HUP)
+        show_shut(socket, UTCP_SHUT_RD | UTCP_SHUT_WR);
+    else if (ready & UTCP_RDHUP)
+        show_shut(socket, UTCP_SHUT_WR);
+}
+
+/* ---- what the program's threads do ---- */
+
+int mirror_fill(struct engine_socket *socket, int fd)
+{
+    if (socket->end < 0 || filled(socket))
+        return 0;
+    if (!mirror_is(socket, fd))
+        return -EBADF;
+    if (sys_send(fd, filler, FILLER_BYTES, MSG_DONTWAIT) == FILLER_BYTES)
+        socket->unread += FILLER_BYTES;
+    if (sys_send(fd, filler, TRIPWIRE_BYTES, MSG_DONTWAIT) == TRIPWIRE_BYTES)
+        socket->unread += TRIPWIRE_BYTES;
+    return 0;
+}
+
+int mirror_take(struct engine_socket *socket, int fd)
+{
+    char byte;
+
+    if (socket->end < 0 || !socket->has_byte || socket->shut ||
+        (utcp_ready(socket->conn) & UTCP_IN))
+        return 0;
+    if (!mirror_is(socket, fd))
+        return -EBADF;
+    sys_recv(fd, &byte, sizeof byte, MSG_DONTWAIT);
+    socket->has_byte = false;
+    return 0;
+}

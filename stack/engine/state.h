@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The engine's state and the calls by which its parts work together.
+ *
+ * Who may touch what:
+ *
+ *	struct engine, first part	written before the thread starts, then only read
+ *	struct engine, second part	under the lock
+ *	struct engine, third part	the engine's thread only
+ *	struct engine_socket		under the lock, but for `life` (atomic)
+ *
+ * Lock order: control_lock, then a socket's send_lock or receive_lock, then the engine's lock. All
+ *of them are taken with every signal blocked, so that a signal handler may call the engine. No user
+ *data is copied and no packet is read or written under the engine's lock.
+ */
+#ifndef UTCP_ENGINE_STATE_H
+#define UTCP_ENGINE_STATE_H
+
+#include "config.h"
+#include "device.h"
+#include "engine.h"
+#include "impair.h"
+#include "pcapng.h"
+#include "utcp.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum { ENGINE_OPTIONS = ENGINE_TOS + 1, WHY_BYTES = 512 };
+
+enum socket_phase {
+    SOCKET_IDLE,      /* neither connecting nor listening: nothing is mirrored */
+    SOCKET_ACTIVE,    /* connecting or connected, or the end of that */
+    SOCKET_LISTENING, /* its connections are sent through its pair */
+};
+
+/*
+ * life: the process generation in the upper half; below it SOCKET_DEAD and the number of
+ * references. The engine itself has one while `end` is open, so does the list of sockets to mirror.
+ *
+ * conn is NULL before the device is open and after the close. end is the engine's end of the pair
+ * in its own table, -1 = closed. inode is that of the program's end, by which it is recognised.
+ *
+ * has_byte: a readiness byte waits in the program's end. unread: bytes that wait in the engine's
+ * end, the last of which is the tripwire (see mirror.c). shut: how the engine's end was shut down.
+ */
+struct engine_socket {
+    _Atomic uint64_t life;
+    struct engine_socket *next_free;
+    struct engine_socket *next_dirty;
+    struct engine_socket *next, *previous; /* all that are not free */
+
+    pthread_mutex_t send_lock, receive_lock;
+
+    struct utcp_conn *conn;
+    enum socket_phase phase;
+    int end;
+    uint64_t inode;
+    bool dirty;
+    bool delivered; /* the program has it: an accepted one may not have been fetched */
+    bool resets;    /* the last close is a RST */
+    bool has_byte;
+    uint16_t unread;
+    uint8_t shut; /* enum utcp_shutdown */
+
+    uint32_t options_set; /* bit i: options[i] was set before there was a conn */
+    uint64_t options[ENGINE_OPTIONS];
+    struct engine_extra extra;
+};
+
+#define SOCKET_DEAD (UINT64_C(1) << 31)
+#define SOCKET_REFS (SOCKET_DEAD - 1)
+
+struct engine {
+    struct config config; /* before the thread starts, then only read */
+    uint64_t token;       /* random: tells this process's connections from others' */
+    uint64_t pair_device; /* st_dev of every socket */
+
+    struct utcp_stack *_Atomic stack; /* NULL before the device is open */
+    struct engine_socket *sockets;
+    struct engine_socket *free_sockets;
+    struct engine_socket *dirty;
+    bool asleep;        /* the thread waits, or is about to, and must be woken for work */
+    utcp_time wakes_at; /* by itself */
+    utcp_time offer_at; /* when to try again to hand out connections */
+    atomic_bool gone;   /* after the farewell */
+
+    pthread_t thread;
+    int epoll;
+    int control;
+    bool readable;      /* the device has more */
+    bool stalled;       /* the device takes no more: the frame waits */
+    bool frame_ready;   /* frame is to be written */
+    bool packet_active; /* packet is being written or cut */
+    size_t packet_cut;  /* how far */
+    utcp_time last_input;
+    struct device device;
+    struct pcapng capture;
+    struct impair *impair_in, *impair_out; /* NULL = a perfect link */
+    struct utcp_packet packet;
+    struct device_frame frame;
+    struct device_input *input;
+    uint8_t *cut;
+    char why[WHY_BYTES]; /* what the thread says about a request that failed */
+};
+
+extern struct engine engine;
+
+/* Counts up in each forked child. */
+extern _Atomic uint32_t engine_generation;
+
+/* ---- engine.c: lock, time, thread ---- */
+
+utcp_time engine_now(void);
+
+/* Blocks all signals and takes the lock; -EPIPE (and nothing taken) after the farewell, or when the
+ * socket is another process's. */
+int engine_enter(const struct engine_socket *socket, uint64_t *signals);
+void engine_leave(uint64_t signals);
+
+/* The same with signals blocked already. engine_unlock_waking() wakes the thread if there is work
+ * for it; the plain one is for the thread itself, and for who has changed nothing. */
+void engine_lock(void);
+void engine_unlock(void);
+void engine_unlock_waking(void);
+
+/* Moves the core's events to the list of sockets to mirror. Under the lock. */
+void engine_collect(void);
+
+/* The thread's body; argument is the engine's end of the control channel. */
+void *engine_thread(void *argument);
+
+/* Opens device and stack. On the engine's thread. */
+int engine_open_stack(void);
+
+/* Registers a descriptor; tag comes back with its events. On the engine's thread. */
+int engine_watch(int fd, uint32_t events, void *tag);
+
+/* One turn of the loop, and the wait for the next, until the time given at most. On the engine's
+ * thread. */
+void engine_turn(void);
+void engine_wait(utcp_time until);
+
+/* ---- control.c: requests of the program's threads to the engine's ---- */
+
+enum control_request { CONTROL_WAKE, CONTROL_SOCKET, CONTROL_DEVICE, CONTROL_FAREWELL };
+
+struct control_reply {
+    int32_t result; /* 0 or a negative errno */
+    struct engine_socket *socket;
+};
+
+/* Starts the thread if none runs. Signals blocked. */
+int control_start(void);
+
+/* Asks and waits for the answer. *fd gets the descriptor that came with it, close-on-exec; may be
+ * NULL. Returns the reply's result or why there is none. Signals blocked. */
+int control_call(enum control_request request, struct control_reply *reply, int *fd);
+
+/* Wakes the thread. */
+void control_wake(void);
+
+/* True when an engine's thread has been started in this process. */
+bool control_running(void);
+
+/* Serves all requests that wait. On the engine's thread. */
+void control_serve(void);
+
+/* Sends a reply, with a descriptor if fd >= 0. On the engine's thread. */
+void control_answer(const struct control_reply *reply, int fd);
+
+/* fork(): before it, after it in the parent, after it in the child. */
+void control_fork_prepare(void);
+void control_fork_parent(void);
+void control_fork_child(void);
+
+/* ---- mirror.c: the pair of each socket. Under the lock. ---- */
+
+/* Makes the pair; *program_end is to be handed over and closed. On the engine's thread. */
+int mirror_open(struct engine_socket *socket, int *program_end);
+
+/* Closes the engine's end and drops the reference that went with it. On the engine's thread. */
+void mirror_close(struct engine_socket *socket);
+
+/* True when `ready` is not what the program's end shows. */
+bool mirror_differs(const struct engine_socket *socket, unsigned ready);
+
+/* Makes the program's end show what the connection is ready for. On the engine's thread. */
+void mirror_sync(struct engine_socket *socket);
+
+/* Puts filler into the program's end: not writable. -EBADF when fd is not that end. */
+int mirror_fill(struct engine_socket *socket, int fd);
+
+/* Takes the readiness byte out if nothing is left to receive. -EBADF likewise. */
+int mirror_take(struct engine_socket *socket, int fd);
+
+/* True when fd is the socket's program end. No lock needed. */
+bool mirror_is(const struct engine_socket *socket, int fd);
+
+/* ---- socket.c: sockets' memory and connections. Under the lock. ---- */
+
+/* A socket with one reference, NULL = no memory. */
+struct engine_socket *socket_new(void);
+void socket_release(struct engine_socket *socket);
+
+/* Puts it on the list of sockets to mirror. */
+void socket_mark(struct engine_socket *socket);
+
+/* Makes the socket's connection, with the options set so far. */
+int socket_ensure_conn(struct engine_socket *socket);
+
+/* The last copy of the program's end was closed: says FIN, or RST. */
+void socket_hang_up(struct engine_socket *socket);
+
+/* What passes through a listener's pair with each connection. */
+struct socket_offer {
+    uint64_t token;
+    struct engine_socket *socket;
+};
+
+/* Sends waiting connections through the listener's pair. On the engine's thread. */
+void socket_offer_connections(struct engine_socket *listener);
+
+/* ---- traffic.c: packets between device and core. On the engine's thread, without the lock. ----
+ */
+
+int traffic_open(void);
+void traffic_receive(void);
+void traffic_transmit(void);
+
+/* When a packet leaves the impairment; UTCP_NEVER = none waits. */
+utcp_time traffic_deadline(void);
+
+/* True when packets wait to be written or to leave the impairment. */
+bool traffic_waiting(void);
+
+/* ---- keeper.c ---- */
+
+/* Serves the farewell: leaves a keeper behind if there is work for one. On the engine's thread. */
+void keeper_farewell(void);
+
+#endif
