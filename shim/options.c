@@ -313,9 +313,15 @@ static int get_constant(const struct call *call, void *value, socklen_t *size)
     return write_int(call, value, size, call->option->initial);
 }
 
+/* A reset is mirrored as an error of the program's end, and poll() shows that until it is taken. */
 static int get_error(const struct call *call, void *value, socklen_t *size)
 {
-    return write_int(call, value, size, -engine_take_error(call->socket));
+    int error = -engine_take_error(call->socket);
+    int mirrored;
+    socklen_t room = sizeof(mirrored);
+    if (error != 0)
+        libc.getsockopt(call->fd, SOL_SOCKET, SO_ERROR, &mirrored, &room);
+    return write_int(call, value, size, error);
 }
 
 static int get_listening(const struct call *call, void *value, socklen_t *size)

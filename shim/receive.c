@@ -17,7 +17,7 @@ static unsigned engine_flags(int flags)
     return (flags & MSG_PEEK ? ENGINE_PEEK : 0) | (flags & MSG_TRUNC ? ENGINE_DISCARD : 0);
 }
 
-/* Takes what is there until there are `least` bytes in all, no more come, or the end: *result is
+/* Takes what is there until there are `least` bytes in all, no more come, or the end: *last is
  * then 0 or an error. A peek takes one look, for the next would show the same bytes. */
 static size_t receive_available(struct engine_socket *socket, int fd, const struct iovec *iov,
                                 size_t count, int flags, size_t done, size_t least, ssize_t *last)

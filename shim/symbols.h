@@ -6,8 +6,8 @@
  *	X(type, name, parameters, early)
  *
  * early stands in for libc's function until the constructor has resolved it. It goes straight to
- *the system call: other libraries' constructors run before ours, and dlsym() itself may call what
- *is interposed.
+ * the system call: other libraries' constructors run before ours, and dlsym() itself may call what
+ * is interposed.
  */
 #ifndef UTCP_SHIM_SYMBOLS_H
 #define UTCP_SHIM_SYMBOLS_H
