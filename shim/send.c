@@ -8,6 +8,7 @@
 #include "descriptors.h"
 #include "libc.h"
 #include "process.h"
+#include "status.h"
 #include "transfer.h"
 #include "wait.h"
 
@@ -35,6 +36,13 @@ static ssize_t send_all(struct engine_socket *socket, int fd, const struct iovec
     }
 }
 
+/* Nothing is sent, but where nothing could be, that is said. */
+static ssize_t send_nothing(struct engine_socket *socket)
+{
+    struct engine_status status = status_of(socket);
+    return status.connected || status.connecting ? 0 : -ENOTCONN;
+}
+
 ssize_t transmit(struct engine_socket *socket, int fd, const struct iovec *iov, size_t count,
                  int flags)
 {
@@ -45,7 +53,8 @@ ssize_t transmit(struct engine_socket *socket, int fd, const struct iovec *iov, 
     ssize_t bytes = iov_bytes(iov, count);
     if (bytes < 0)
         return bytes;
-    ssize_t sent = send_all(socket, fd, iov, count, (size_t)bytes, flags);
+    ssize_t sent =
+        bytes == 0 ? send_nothing(socket) : send_all(socket, fd, iov, count, (size_t)bytes, flags);
     if (sent == -ENOTCONN)
         sent = -EPIPE; /* Linux has one error for "not yet" and "no longer" */
     if (sent == -EPIPE && !(flags & MSG_NOSIGNAL))
