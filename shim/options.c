@@ -22,6 +22,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/time.h>
 
 #include "descriptors.h"
 #include "libc.h"
@@ -140,8 +141,9 @@ static int recall(struct engine_socket *socket, enum word word)
     return extra.values[word];
 }
 
-/* Whether any socket was ever given a low-water mark: receiving need not look otherwise. */
-static atomic_bool low_water_used;
+/* Whether any socket was ever given one of these: receiving and accepting need not look otherwise.
+ */
+static atomic_bool low_water_used, linger_used, timeouts_used;
 
 static int remember(const struct call *call, int number)
 {
@@ -280,6 +282,7 @@ static int set_max_segment(const struct call *call, const void *value, socklen_t
 static int set_kernel(const struct call *call, const void *value, socklen_t size)
 {
     const struct option *option = call->option;
+    atomic_store(&timeouts_used, true);
     return libc.setsockopt(call->fd, option->level, option->name, value, size) < 0 ? -errno : 0;
 }
 
@@ -350,6 +353,7 @@ static int set_linger(const struct call *call, const void *value, socklen_t size
         return -EFAULT;
     memcpy(&linger, value, sizeof(linger));
     int seconds = linger.l_linger < 0 ? INT_MAX - 1 : linger.l_linger;
+    atomic_store(&linger_used, true);
     engine_close_resets(call->socket, linger.l_onoff != 0 && seconds == 0);
     return remember(call, linger.l_onoff != 0 ? seconds + 1 : 0);
 }
@@ -533,7 +537,7 @@ static const struct option *find_option(int level, int name)
     return NULL;
 }
 
-/* ---- carrying them over to a kernel socket ---- */
+/* ---- handing them on to another socket ---- */
 
 static bool is_engines(const struct option *option)
 {
@@ -571,6 +575,25 @@ void options_carry(struct engine_socket *socket, int fd, int kernel_fd)
         if (was_set(&options[i], &extra))
             carry(&call, kernel_fd);
     }
+}
+
+static void inherit_timeout(int listener_fd, int fd, int name)
+{
+    struct timeval time;
+    socklen_t size = sizeof(time);
+    if (libc.getsockopt(listener_fd, SOL_SOCKET, name, &time, &size) == 0)
+        libc.setsockopt(fd, SOL_SOCKET, name, &time, size);
+}
+
+void options_inherit(struct engine_socket *accepted, int listener_fd, int fd)
+{
+    enum { LINGER_RESETS = 1 };
+    if (atomic_load(&linger_used))
+        engine_close_resets(accepted, recall(accepted, WORD_LINGER) == LINGER_RESETS);
+    if (!atomic_load(&timeouts_used))
+        return;
+    inherit_timeout(listener_fd, fd, SO_RCVTIMEO);
+    inherit_timeout(listener_fd, fd, SO_SNDTIMEO);
 }
 
 /* ---- the calls ---- */

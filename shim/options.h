@@ -13,6 +13,12 @@
 /* Sets on a kernel socket what the program has set on fd. */
 void options_carry(struct engine_socket *socket, int fd, int kernel_fd);
 
+/*
+ * Gives an accepted socket what it inherits of its listener's options, as in Linux, and does not
+ * find in the words that the engine copies.
+ */
+void options_inherit(struct engine_socket *accepted, int listener_fd, int fd);
+
 /* SO_RCVLOWAT: how many bytes a blocking receive waits for. */
 size_t options_low_water(struct engine_socket *socket);
 

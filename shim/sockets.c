@@ -11,6 +11,7 @@
 #include "kernel.h"
 #include "libc.h"
 #include "names.h"
+#include "options.h"
 #include "process.h"
 #include "status.h"
 #include "wait.h"
@@ -197,6 +198,8 @@ static int accept_from(int listener, struct sockaddr *name, socklen_t *size, int
     struct engine_endpoint remote;
     int saved = errno;
     int fd = engine_accept(listener, engine_flags(flags), libc.recvmsg, &accepted, &remote);
+    if (fd >= 0)
+        options_inherit(accepted, listener, fd);
     errno = saved;
     fd = enter(fd, accepted);
     if (fd >= 0 && name != NULL)
