@@ -20,7 +20,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { HIGHEST_DESCRIPTOR = 1023, STACK_BYTES = 256 * 1024 };
+enum { HIGHEST_DESCRIPTOR = 1022, STACK_BYTES = 256 * 1024 };
 
 static pthread_mutex_t control_lock = PTHREAD_MUTEX_INITIALIZER;
 static atomic_int program_end = -1;

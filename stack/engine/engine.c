@@ -24,6 +24,7 @@
 
 #include <errno.h>
 #include <linux/close_range.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 
@@ -162,16 +163,23 @@ static struct utcp_stack *create_stack(void)
 
 int engine_open_stack(void)
 {
-    int error = engine.stack ? 0 : traffic_open();
+    int error;
 
-    if (error || engine.stack)
-        return error;
-    engine_lock();
-    engine.stack = create_stack();
-    engine_unlock();
-    error = engine.stack ? engine_watch(engine.device.fd, EPOLLIN, &engine.device) : -ENOMEM;
-    engine_log(ENGINE_INFO, "%s, mtu %u, offload %s", engine.device.name, engine.device.mtu_bytes,
-               engine.device.offload ? "on" : "off");
+    if (engine.stack)
+        return 0;
+    engine.why[0] = '\0';
+    error = traffic_open();
+    if (!error) {
+        engine_lock();
+        engine.stack = create_stack();
+        engine_unlock();
+        error = engine.stack ? engine_watch(engine.device.fd, EPOLLIN, &engine.device) : -ENOMEM;
+    }
+    if (error && !engine.why[0])
+        snprintf(engine.why, sizeof engine.why, "no stack: %s", strerrordesc_np(-error));
+    if (!error)
+        engine_log(ENGINE_INFO, "%s, mtu %u, offload %s", engine.device.name,
+                   engine.device.mtu_bytes, engine.device.offload ? "on" : "off");
     return error;
 }
 

@@ -92,9 +92,9 @@ int traffic_open(void)
         engine.input = sys_map(sizeof *engine.input);
     if (!engine.cut)
         engine.cut = sys_map(DEVICE_PACKET_MAX);
-    error = engine.input && engine.cut ? open_impairment() : -ENOMEM;
+    error = engine.input && engine.cut ? open_capture() : -ENOMEM;
     if (!error)
-        error = open_capture();
+        error = open_impairment();
     if (error) {
         sys_close(engine.device.fd);
         engine.device.fd = -1;
