@@ -4,6 +4,7 @@
  * the engine's own are shown as not open.
  */
 #include <errno.h>
+#include <sys/resource.h>
 
 #include "descriptors.h"
 #include "libc.h"
@@ -23,11 +24,23 @@ int __close(int fd)
     return close(fd);
 }
 
+/* No descriptor of the engine has this number or a higher one: it was made below the limit, and
+ * programs that lower theirs leave room for the usual ones. */
+static unsigned engines_end(void)
+{
+    enum { USUAL = 1024 };
+    struct rlimit limit = {.rlim_cur = DESCRIPTORS_MAX};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur < USUAL)
+        return USUAL;
+    return limit.rlim_cur < DESCRIPTORS_MAX ? (unsigned)limit.rlim_cur : DESCRIPTORS_MAX;
+}
+
 /* Closes a range in pieces, around the engine's descriptors. */
 static int close_around(unsigned first, unsigned last, int flags)
 {
-    unsigned end = last < DESCRIPTORS_MAX ? last : DESCRIPTORS_MAX - 1;
-    for (unsigned fd = first; fd <= end; fd++) {
+    unsigned end = engines_end();
+    for (unsigned fd = first; fd < end && fd <= last; fd++) {
         if (!engine_owns_descriptor((int)fd))
             continue;
         if (fd > first && libc.close_range(first, fd - 1, flags) < 0)
