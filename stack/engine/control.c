@@ -163,6 +163,7 @@ static int start(void)
     ends[0] = move_up(ends[0]);
     ends[1] = move_up(ends[1]);
     program_inode = inode_of(ends[0]);
+    sys_getrandom(&engine.token, sizeof engine.token);
     atomic_store(&program_end, ends[0]);
     error = create_thread(ends[1]);
     if (!error)

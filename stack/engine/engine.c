@@ -343,7 +343,6 @@ static int prepare_thread(int control)
     log_adopt_thread();
     sys_call(SYS_prctl, PR_SET_NAME, (long)"utcp-engine", 0, 0, 0, 0);
     sys_block_signals(~(SIGNAL_BIT(SIGNAL_CANCEL) | SIGNAL_BIT(SIGNAL_SETXID)));
-    core_random(NULL, &engine.token, sizeof engine.token);
     engine.epoll = sys_epoll_create();
     if (engine.epoll < 0)
         return engine.epoll;

@@ -763,7 +763,7 @@ static void fill_status(struct engine_status *status, const struct utcp_info *in
         .unsent_bytes = info->snd_unsent,
         .snd_mss = info->mss,
         .rcv_mss = info->rcv_mss,
-        .pmtu = engine.device.mtu_bytes,
+        .pmtu = engine.stack ? engine.device.mtu_bytes : 0,
         .cwnd = in_segments(info->cwnd, info->mss),
         .ssthresh = in_segments(info->ssthresh, info->mss),
         .snd_wnd = info->snd_wnd,

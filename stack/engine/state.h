@@ -55,7 +55,7 @@ struct engine_socket {
     struct utcp_conn *conn;
     enum socket_phase phase;
     int end;
-    uint64_t inode;
+    _Atomic uint64_t inode;
     bool dirty;
     bool delivered; /* the program has it: an accepted one may not have been fetched */
     bool resets;    /* the last close is a RST */
@@ -72,9 +72,9 @@ struct engine_socket {
 #define SOCKET_REFS (SOCKET_DEAD - 1)
 
 struct engine {
-    struct config config; /* before the thread starts, then only read */
-    uint64_t token;       /* random: tells this process's connections from others' */
-    uint64_t pair_device; /* st_dev of every socket */
+    struct config config;         /* before the thread starts, then only read */
+    uint64_t token;               /* random: tells this process's connections from others' */
+    _Atomic uint64_t pair_device; /* st_dev of every socket */
 
     struct utcp_stack *_Atomic stack; /* NULL before the device is open */
     struct engine_socket *sockets;
@@ -101,7 +101,7 @@ struct engine {
     struct device_frame frame;
     struct device_input *input;
     uint8_t *cut;
-    char why[WHY_BYTES]; /* what the thread says about a request that failed */
+    char why[WHY_BYTES]; /* the device cannot be opened: read by who asked, once answered */
 };
 
 extern struct engine engine;
