@@ -199,7 +199,10 @@ static void sync_sockets(void)
 
         engine.dirty = socket->next_dirty;
         socket->dirty = false;
-        mirror_sync(socket);
+        if (socket->ending)
+            socket_hang_up(socket);
+        else
+            mirror_sync(socket);
         socket_release(socket);
     }
 }

@@ -35,17 +35,11 @@
 enum {
     FILLER_BYTES = 1024,
     TRIPWIRE_BYTES = 1,
-    OFFERS_BYTES = 1 << 20, /* the kernel cuts it down to what it allows */
 };
 
 static const char filler[FILLER_BYTES];
 
 /* ---- the pair ---- */
-
-static int register_end(struct engine_socket *socket)
-{
-    return engine_watch(socket->end, EPOLLRDHUP | EPOLLET, socket);
-}
 
 int mirror_open(struct engine_socket *socket, int *program_end)
 {
@@ -62,7 +56,7 @@ int mirror_open(struct engine_socket *socket, int *program_end)
     socket->inode = status.st_ino;
     socket->unread = TRIPWIRE_BYTES;
     socket->end = ends[1];
-    error = register_end(socket);
+    error = engine_watch(socket->end, EPOLLET, socket); /* hang-ups and errors only */
     if (error) {
         sys_close(ends[0]);
         sys_close(ends[1]);
@@ -133,10 +127,21 @@ static void show_shut(struct engine_socket *socket, unsigned how)
     socket->shut = (uint8_t)how;
 }
 
+/* A listener that listens no more: end of data, without the error that the tripwire would make. */
+static void show_stopped(struct engine_socket *socket)
+{
+    char tripwire[TRIPWIRE_BYTES];
+
+    sys_recv(socket->end, tripwire, sizeof tripwire, MSG_DONTWAIT);
+    mirror_close(socket);
+}
+
 void mirror_sync(struct engine_socket *socket)
 {
     unsigned ready;
 
+    if (socket->end >= 0 && socket->phase == SOCKET_STOPPED)
+        show_stopped(socket);
     if (socket->end < 0 || !socket->conn || socket->phase == SOCKET_IDLE)
         return;
     if (socket->phase == SOCKET_LISTENING) {

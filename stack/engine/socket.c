@@ -2,16 +2,13 @@
 /*
  * Theory of operation
  *
- * The calls of engine.h that the program's threads make, and the memory of sockets.
- *
- * Copying needs no lock but the socket's own: the core says where there is room or data, the lock
- * is dropped for the copy, and taken again to commit it. Both loops go on until the program's
- * buffer is used up or the core has no more, and find that out under the lock; so the descriptor
- * can be mirrored as not writable or not readable at that very moment, and no event is missed. It
- * follows that a short count means "that was all", on which edge-triggered programs rely.
+ * The calls of engine.h that make, name and end sockets, and the memory of sockets. How bytes move
+ * is in transfer.c, how connections are accepted in accept.c.
  *
  * A socket's memory is never given back, and stays a socket's: a pointer to one may be tested by
- * engine_socket_hold() at any time.
+ * engine_socket_hold() at any time. It has a connection of the core's only once it needs one, for a
+ * stack begins with the device, which is not opened before a bind, connect or listen; options set
+ * earlier are remembered.
  */
 #include "state.h"
 
@@ -21,8 +18,6 @@
 
 #include <errno.h>
 #include <string.h>
-
-enum { OFFER_RETRY_MS = 20, OFFERS_BYTES = 1 << 20 };
 
 static atomic_bool trouble_told, device_told;
 
@@ -126,7 +121,7 @@ static struct utcp_endpoint to_core(const struct engine_endpoint *endpoint)
     return core;
 }
 
-static struct engine_endpoint from_core(const struct utcp_endpoint *core)
+struct engine_endpoint socket_endpoint(const struct utcp_endpoint *core)
 {
     struct engine_endpoint endpoint = {.family = core->addr.family, .port = core->port};
 
@@ -260,6 +255,14 @@ static void tell_trouble(void)
         engine_log(ENGINE_ERROR, "%s", engine.config.warning);
 }
 
+void socket_set_flags(int fd, unsigned flags)
+{
+    if (!(flags & ENGINE_CLOEXEC))
+        sys_fcntl(fd, F_SETFD, 0);
+    if (flags & ENGINE_NONBLOCK)
+        sys_fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
+}
+
 int engine_socket_open(unsigned flags, struct engine_socket **socket)
 {
     struct control_reply reply = {0};
@@ -275,10 +278,7 @@ int engine_socket_open(unsigned flags, struct engine_socket **socket)
     sys_block_signals(signals);
     if (error)
         return error;
-    if (!(flags & ENGINE_CLOEXEC))
-        sys_fcntl(fd, F_SETFD, 0);
-    if (flags & ENGINE_NONBLOCK)
-        sys_fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
+    socket_set_flags(fd, flags);
     *socket = reply.socket;
     return fd;
 }
@@ -376,309 +376,16 @@ int engine_connect(struct engine_socket *socket, int fd, const struct engine_end
     return error;
 }
 
-/* ---- accept ---- */
-
-/* Sends a descriptor and the socket behind it through the listener's pair. */
-static int send_offer(struct engine_socket *listener, struct engine_socket *socket, int fd)
-{
-    _Alignas(struct cmsghdr) char ancillary[CMSG_SPACE(sizeof(int))] = {0};
-    struct socket_offer offer = {.token = engine.token, .socket = socket};
-    struct iovec iov = {.iov_base = &offer, .iov_len = sizeof offer};
-    struct msghdr message = {.msg_iov = &iov,
-                             .msg_iovlen = 1,
-                             .msg_control = ancillary,
-                             .msg_controllen = sizeof ancillary};
-    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    long sent;
-
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof fd);
-    memcpy(CMSG_DATA(header), &fd, sizeof fd);
-    sent = sys_sendmsg(listener->end, &message, MSG_DONTWAIT);
-    return sent < 0 ? (int)sent : 0;
-}
-
-/* The connection is taken from the core only when it is on its way: what cannot be sent stays in
- * the core's queue, where the backlog counts it. */
-static int offer_one(struct engine_socket *listener)
-{
-    struct engine_socket *socket = socket_new();
-    int fd, error;
-
-    if (!socket)
-        return -ENOMEM;
-    error = mirror_open(socket, &fd);
-    if (!error) {
-        error = send_offer(listener, socket, fd);
-        sys_close(fd);
-        if (error)
-            mirror_close(socket);
-    }
-    if (!error) {
-        socket->conn = utcp_accept(listener->conn, socket);
-        socket->extra = listener->extra;
-        socket->phase = SOCKET_ACTIVE;
-        mirror_sync(socket);
-    }
-    socket_release(socket);
-    return error;
-}
-
-void socket_offer_connections(struct engine_socket *listener)
-{
-    struct epoll_event event = {.events = EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = listener};
-    int error = 0;
-
-    while (!error && (utcp_ready(listener->conn) & UTCP_IN))
-        error = offer_one(listener);
-    if (error == -EAGAIN)
-        sys_epoll_ctl(engine.epoll, EPOLL_CTL_MOD, listener->end, &event);
-    else if (error)
-        engine.offer_at = engine_now() + OFFER_RETRY_MS * UTCP_MSEC;
-}
-
-/* Receives an offer; the descriptor that came with it, or a negative errno. */
-static int receive_offer(int listener_fd, engine_recvmsg *receive, struct socket_offer *offer)
-{
-    _Alignas(struct cmsghdr) char ancillary[CMSG_SPACE(sizeof(int))];
-    struct iovec iov = {.iov_base = offer, .iov_len = sizeof *offer};
-    struct msghdr message = {.msg_iov = &iov,
-                             .msg_iovlen = 1,
-                             .msg_control = ancillary,
-                             .msg_controllen = sizeof ancillary};
-    const struct cmsghdr *header;
-    ssize_t len = receive(listener_fd, &message, MSG_CMSG_CLOEXEC);
-    int fd;
-
-    if (len < 0)
-        return -errno;
-    header = CMSG_FIRSTHDR(&message);
-    if (!header || header->cmsg_type != SCM_RIGHTS)
-        return message.msg_flags & MSG_CTRUNC ? -EMFILE : -EINVAL;
-    memcpy(&fd, CMSG_DATA(header), sizeof fd);
-    return fd;
-}
-
-/* Makes the offer the caller's own; false when it came from another process's engine, or is over.
- */
-static bool take_offer(const struct socket_offer *offer, struct engine_endpoint *remote)
-{
-    struct engine_socket *socket = offer->socket;
-    struct utcp_info info;
-    uint64_t signals;
-
-    if (offer->token != engine.token || !engine_socket_hold(socket))
-        return false;
-    if (engine_enter(socket, &signals) == 0) {
-        socket->delivered = true;
-        if (socket->conn) {
-            utcp_info(socket->conn, &info);
-            *remote = from_core(&info.remote);
-        }
-        engine_leave(signals);
-        return true;
-    }
-    engine_socket_drop(socket);
-    return false;
-}
-
-int engine_accept(int listener_fd, unsigned flags, engine_recvmsg *receive,
-                  struct engine_socket **accepted, struct engine_endpoint *remote)
-{
-    struct socket_offer offer = {0};
-    int fd = receive_offer(listener_fd, receive, &offer);
-
-    if (fd < 0)
-        return fd;
-    *remote = (struct engine_endpoint){0};
-    if (!take_offer(&offer, remote)) {
-        sys_close(fd);
-        return -ECONNABORTED;
-    }
-    if (!(flags & ENGINE_CLOEXEC))
-        sys_fcntl(fd, F_SETFD, 0);
-    if (flags & ENGINE_NONBLOCK)
-        sys_fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
-    *accepted = offer.socket;
-    return fd;
-}
-
-/* ---- send and receive ---- */
-
-/* Where a copy stands in the program's buffers. */
-struct cursor {
-    const struct iovec *iov;
-    int count;
-    size_t offset; /* in the first of them */
-};
-
-static struct cursor cursor_at_start(const struct iovec *iov, int count)
-{
-    struct cursor cursor = {.iov = iov, .count = count};
-
-    while (cursor.count > 0 && cursor.iov->iov_len == 0) {
-        cursor.iov++;
-        cursor.count--;
-    }
-    return cursor;
-}
-
-/* The bytes at the cursor that lie in one piece. */
-static size_t cursor_run(const struct cursor *cursor)
-{
-    return cursor->count > 0 ? cursor->iov->iov_len - cursor->offset : 0;
-}
-
-static void cursor_advance(struct cursor *cursor, size_t len)
-{
-    cursor->offset += len;
-    while (cursor->count > 0 && cursor->offset == cursor->iov->iov_len) {
-        cursor->iov++;
-        cursor->count--;
-        cursor->offset = 0;
-    }
-}
-
-enum copy { COPY_IN, COPY_OUT, COPY_NOTHING };
-
-/* Copies between the program's buffers and the core's slices until one side is used up. */
-static size_t copy(struct cursor *cursor, const struct utcp_slice slices[2], enum copy direction)
-{
-    size_t copied = 0;
-
-    for (int i = 0; i < 2; i++) {
-        for (size_t at = 0; at < slices[i].len && cursor->count > 0;) {
-            size_t len = cursor_run(cursor);
-            char *user = (char *)cursor->iov->iov_base + cursor->offset;
-
-            if (len > slices[i].len - at)
-                len = slices[i].len - at;
-            if (direction == COPY_IN)
-                memcpy(slices[i].data + at, user, len);
-            else if (direction == COPY_OUT)
-                memcpy(user, slices[i].data + at, len);
-            at += len;
-            copied += len;
-            cursor_advance(cursor, len);
-        }
-    }
-    return copied;
-}
-
-/* Finds room, under the lock. Where there is none, the descriptor is made to show it. */
-static long send_space(struct engine_socket *socket, int fd, struct utcp_slice space[2])
-{
-    long room = socket->conn ? utcp_send_space(socket->conn, space) : -EPIPE;
-    int error;
-
-    if (room != -EAGAIN && room != 0)
-        return room;
-    error = mirror_fill(socket, fd);
-    return error ? error : -EAGAIN;
-}
-
-static ssize_t send_locked(struct engine_socket *socket, int fd, struct cursor *cursor)
-{
-    struct utcp_slice space[2] = {0};
-    ssize_t sent = 0;
-    long room;
-
-    engine_lock();
-    do {
-        size_t len;
-
-        room = engine.gone ? -EPIPE : send_space(socket, fd, space);
-        if (room < 0)
-            break;
-        engine_unlock_waking();
-        len = copy(cursor, space, COPY_IN);
-        engine_lock();
-        if (engine.gone || !socket->conn)
-            break;
-        utcp_send_commit(socket->conn, len, engine_now());
-        sent += (ssize_t)len;
-    } while (cursor->count > 0);
-    engine_unlock_waking();
-    return sent ? sent : room < 0 ? room : -EPIPE;
-}
-
-ssize_t engine_send(struct engine_socket *socket, int fd, const struct iovec *iov, int iov_count,
-                    unsigned flags)
-{
-    struct cursor cursor = cursor_at_start(iov, iov_count);
-    uint64_t signals;
-    ssize_t result;
-
-    (void)flags;
-    log_flush();
-    signals = sys_block_signals(UINT64_MAX);
-    pthread_mutex_lock(&socket->send_lock);
-    result = send_locked(socket, fd, &cursor);
-    pthread_mutex_unlock(&socket->send_lock);
-    sys_block_signals(signals);
-    return result;
-}
-
-static long receive_data(struct engine_socket *socket, int fd, struct utcp_slice data[2])
-{
-    long waiting = socket->conn ? utcp_receive_data(socket->conn, data) : -ENOTCONN;
-    int error = waiting == -EAGAIN ? mirror_take(socket, fd) : 0;
-
-    return error ? error : waiting;
-}
-
-/* A receive that left nothing takes the readiness byte out at once. */
-static void receive_commit(struct engine_socket *socket, int fd, size_t len)
-{
-    utcp_receive_commit(socket->conn, len, engine_now());
-    mirror_take(socket, fd);
-}
-
-static ssize_t receive_locked(struct engine_socket *socket, int fd, struct cursor *cursor,
-                              unsigned flags)
-{
-    enum copy direction = flags & ENGINE_DISCARD ? COPY_NOTHING : COPY_OUT;
-    struct utcp_slice data[2] = {0};
-    ssize_t received = 0;
-    long waiting;
-
-    engine_lock();
-    do {
-        size_t len;
-
-        waiting = engine.gone ? -EPIPE : receive_data(socket, fd, data);
-        if (waiting <= 0)
-            break;
-        engine_unlock_waking();
-        len = copy(cursor, data, direction);
-        engine_lock();
-        received += (ssize_t)len;
-        if ((flags & ENGINE_PEEK) || engine.gone || !socket->conn)
-            break;
-        receive_commit(socket, fd, len);
-    } while (cursor->count > 0);
-    engine_unlock_waking();
-    return received ? received : waiting;
-}
-
-ssize_t engine_receive(struct engine_socket *socket, int fd, const struct iovec *iov, int iov_count,
-                       unsigned flags)
-{
-    struct cursor cursor = cursor_at_start(iov, iov_count);
-    uint64_t signals;
-    ssize_t result;
-
-    log_flush();
-    signals = sys_block_signals(UINT64_MAX);
-    pthread_mutex_lock(&socket->receive_lock);
-    result = receive_locked(socket, fd, &cursor, flags);
-    pthread_mutex_unlock(&socket->receive_lock);
-    sys_block_signals(signals);
-    return result;
-}
-
 /* ---- the rest of a socket's life ---- */
+
+/* Linux stops a listener whose receiving half is shut, which programs do to wake their accept(). */
+static void stop_listening(struct engine_socket *socket)
+{
+    utcp_close(socket->conn, engine_now());
+    socket->conn = NULL;
+    socket->phase = SOCKET_STOPPED;
+    socket_mark(socket);
+}
 
 int engine_shutdown(struct engine_socket *socket, int fd, int how)
 {
@@ -688,6 +395,11 @@ int engine_shutdown(struct engine_socket *socket, int fd, int how)
     (void)fd;
     if (error)
         return error;
+    if (socket->phase == SOCKET_LISTENING && how != SHUT_WR) {
+        stop_listening(socket);
+        engine_leave(signals);
+        return 0;
+    }
     /* SHUT_RD, SHUT_WR, SHUT_RDWR are 0, 1, 2: one less than the bits. */
     error = socket->conn ? utcp_shutdown(socket->conn, (unsigned)how + 1, engine_now()) : -ENOTCONN;
     engine_leave(signals);
@@ -721,6 +433,9 @@ void socket_hang_up(struct engine_socket *socket)
 {
     struct utcp_conn *conn = socket->conn;
 
+    socket->ending = true;
+    if (socket->copying)
+        return;
     socket->conn = NULL;
     if (conn && (socket->resets || !socket->delivered))
         utcp_abort(conn, engine_now());
@@ -756,8 +471,8 @@ static void fill_status(struct engine_status *status, const struct utcp_info *in
         .connected = is_connected(info->state),
         .connecting = info->state == TCP_SYN_SENT || info->state == TCP_SYN_RECEIVED,
         .wscale_ok = info->wscale_ok,
-        .local = from_core(&info->local),
-        .remote = from_core(&info->remote),
+        .local = socket_endpoint(&info->local),
+        .remote = socket_endpoint(&info->remote),
         .readable = info->rcv_queued,
         .unacked_bytes = info->snd_queued,
         .unsent_bytes = info->snd_unsent,

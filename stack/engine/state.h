@@ -32,6 +32,7 @@ enum socket_phase {
     SOCKET_IDLE,      /* neither connecting nor listening: nothing is mirrored */
     SOCKET_ACTIVE,    /* connecting or connected, or the end of that */
     SOCKET_LISTENING, /* its connections are sent through its pair */
+    SOCKET_STOPPED,   /* listened, until it was shut down: hung up */
 };
 
 /*
@@ -57,8 +58,10 @@ struct engine_socket {
     int end;
     _Atomic uint64_t inode;
     bool dirty;
-    bool delivered; /* the program has it: an accepted one may not have been fetched */
-    bool resets;    /* the last close is a RST */
+    bool delivered;  /* the program has it: an accepted one may not have been fetched */
+    bool resets;     /* the last close is a RST */
+    bool ending;     /* hung up, but a thread was copying */
+    uint8_t copying; /* threads that copy from or to conn's buffers without the lock */
     bool has_byte;
     uint16_t unread;
     uint8_t shut; /* enum utcp_shutdown */
@@ -209,14 +212,17 @@ void socket_mark(struct engine_socket *socket);
 /* Makes the socket's connection, with the options set so far. */
 int socket_ensure_conn(struct engine_socket *socket);
 
-/* The last copy of the program's end was closed: says FIN, or RST. */
+/* The last copy of the program's end was closed: says FIN, or RST. Puts it off, and marks the
+ * socket later, while a thread is copying. On the engine's thread. */
 void socket_hang_up(struct engine_socket *socket);
 
-/* What passes through a listener's pair with each connection. */
-struct socket_offer {
-    uint64_t token;
-    struct engine_socket *socket;
-};
+/* The program's view of an address of the core's. No lock needed. */
+struct engine_endpoint socket_endpoint(const struct utcp_endpoint *core);
+
+/* Gives a new descriptor (close-on-exec, blocking) the flags of engine_socket_open(). */
+void socket_set_flags(int fd, unsigned flags);
+
+/* ---- accept.c ---- */
 
 /* Sends waiting connections through the listener's pair. On the engine's thread. */
 void socket_offer_connections(struct engine_socket *listener);

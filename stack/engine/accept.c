@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Theory of operation
+ *
+ * A listener's pair carries its connections. For each one that the core has established, the
+ * engine's thread makes a pair, and sends the program's end of it through the listener's pair,
+ * together with a pointer to the socket. So the listener turns readable, accept() is a recvmsg(),
+ * and the kernel settles which of several threads gets the connection.
+ *
+ * What the listener's pair has no room for stays in the core's queue. What was sent and is never
+ * fetched is closed by the kernel with the listener, which shows as a hang-up like any other, and
+ * is reset.
+ */
+#include "state.h"
+
+#include "sys.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum {
+    OFFER_RETRY_MS = 20,
+    OFFERS_BYTES = 1 << 20, /* room in a pair that was full once, cut down to net.core.wmem_max */
+};
+
+/* What passes through a listener's pair with each descriptor. */
+struct socket_offer {
+    uint64_t token; /* tells offers of this process's engine from those of its parent's */
+    struct engine_socket *socket;
+};
+
+/* Sends a descriptor and the socket behind it through the listener's pair. */
+static int send_offer(struct engine_socket *listener, struct engine_socket *socket, int fd)
+{
+    _Alignas(struct cmsghdr) char ancillary[CMSG_SPACE(sizeof(int))] = {0};
+    struct socket_offer offer = {.token = engine.token, .socket = socket};
+    struct iovec iov = {.iov_base = &offer, .iov_len = sizeof offer};
+    struct msghdr message = {.msg_iov = &iov,
+                             .msg_iovlen = 1,
+                             .msg_control = ancillary,
+                             .msg_controllen = sizeof ancillary};
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    long sent;
+
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof fd);
+    memcpy(CMSG_DATA(header), &fd, sizeof fd);
+    sent = sys_sendmsg(listener->end, &message, MSG_DONTWAIT);
+    return sent < 0 ? (int)sent : 0;
+}
+
+/* The connection is taken from the core only when it is on its way: what cannot be sent stays in
+ * the core's queue, where the backlog counts it. */
+static int offer_one(struct engine_socket *listener)
+{
+    struct engine_socket *socket = socket_new();
+    int fd, error;
+
+    if (!socket)
+        return -ENOMEM;
+    error = mirror_open(socket, &fd);
+    if (!error) {
+        error = send_offer(listener, socket, fd);
+        sys_close(fd);
+        if (error)
+            mirror_close(socket);
+    }
+    if (!error) {
+        socket->conn = utcp_accept(listener->conn, socket);
+        socket->extra = listener->extra;
+        socket->phase = SOCKET_ACTIVE;
+        mirror_sync(socket);
+    }
+    socket_release(socket);
+    return error;
+}
+
+void socket_offer_connections(struct engine_socket *listener)
+{
+    struct epoll_event event = {.events = EPOLLOUT | EPOLLET, .data.ptr = listener};
+    int error = 0;
+
+    while (!error && (utcp_ready(listener->conn) & UTCP_IN))
+        error = offer_one(listener);
+    if (error == -EAGAIN) {
+        sys_setsockopt(listener->end, SOL_SOCKET, SO_SNDBUF, OFFERS_BYTES);
+        sys_epoll_ctl(engine.epoll, EPOLL_CTL_MOD, listener->end, &event);
+    } else if (error) {
+        engine.offer_at = engine_now() + OFFER_RETRY_MS * UTCP_MSEC;
+    }
+}
+
+/* Receives an offer; the descriptor that came with it, or a negative errno. */
+static int receive_offer(int listener_fd, engine_recvmsg *receive, struct socket_offer *offer)
+{
+    _Alignas(struct cmsghdr) char ancillary[CMSG_SPACE(sizeof(int))];
+    struct iovec iov = {.iov_base = offer, .iov_len = sizeof *offer};
+    struct msghdr message = {.msg_iov = &iov,
+                             .msg_iovlen = 1,
+                             .msg_control = ancillary,
+                             .msg_controllen = sizeof ancillary};
+    const struct cmsghdr *header;
+    ssize_t len = receive(listener_fd, &message, MSG_CMSG_CLOEXEC);
+    int fd;
+
+    if (len < 0)
+        return -errno;
+    header = CMSG_FIRSTHDR(&message);
+    if (!header || header->cmsg_type != SCM_RIGHTS)
+        return message.msg_flags & MSG_CTRUNC ? -EMFILE : -EINVAL;
+    memcpy(&fd, CMSG_DATA(header), sizeof fd);
+    return fd;
+}
+
+/* Learns the peer of a connection that has arrived; false when it is over already. */
+static bool deliver(struct engine_socket *socket, struct engine_endpoint *remote)
+{
+    struct utcp_info info;
+    uint64_t signals;
+    bool alive;
+
+    if (engine_enter(socket, &signals))
+        return false;
+    alive = socket->conn;
+    if (alive) {
+        utcp_info(socket->conn, &info);
+        *remote = socket_endpoint(&info.remote);
+        socket->delivered = true;
+    }
+    engine_leave(signals);
+    return alive;
+}
+
+/* Makes the offer the caller's own; false when it came from another process's engine, or when the
+ * connection was reset on the way and its memory is another socket's by now. */
+static bool take_offer(const struct socket_offer *offer, int fd, struct engine_endpoint *remote)
+{
+    struct engine_socket *socket = offer->socket;
+
+    if (offer->token != engine.token || !engine_socket_hold(socket))
+        return false;
+    if (mirror_is(socket, fd) && deliver(socket, remote))
+        return true;
+    engine_socket_drop(socket);
+    return false;
+}
+
+int engine_accept(int listener_fd, unsigned flags, engine_recvmsg *receive,
+                  struct engine_socket **accepted, struct engine_endpoint *remote)
+{
+    struct socket_offer offer = {0};
+    int fd = receive_offer(listener_fd, receive, &offer);
+
+    if (fd < 0)
+        return fd;
+    *remote = (struct engine_endpoint){0};
+    if (!take_offer(&offer, fd, remote)) {
+        sys_close(fd);
+        return -ECONNABORTED;
+    }
+    socket_set_flags(fd, flags);
+    *accepted = offer.socket;
+    return fd;
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Theory of operation
+ *
+ * Copying needs no lock but the socket's own: the core says where there is room or data, the
+ * engine's lock is dropped for the copy, and taken again to commit it. Both loops go on until the
+ * program's buffer is used up or the core has no more, and find that out under the lock; so the
+ * descriptor can be mirrored as not writable or not readable at that very moment, and no event is
+ * missed. It follows that a short count means "that was all", on which edge-triggered programs
+ * rely.
+ */
+#include "state.h"
+
+#include "log.h"
+#include "sys.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Where a copy stands in the program's buffers. */
+struct cursor {
+    const struct iovec *iov;
+    int count;
+    size_t offset; /* in the first of them */
+};
+
+static struct cursor cursor_at_start(const struct iovec *iov, int count)
+{
+    struct cursor cursor = {.iov = iov, .count = count};
+
+    while (cursor.count > 0 && cursor.iov->iov_len == 0) {
+        cursor.iov++;
+        cursor.count--;
+    }
+    return cursor;
+}
+
+/* The bytes at the cursor that lie in one piece. */
+static size_t cursor_run(const struct cursor *cursor)
+{
+    return cursor->count > 0 ? cursor->iov->iov_len - cursor->offset : 0;
+}
+
+static void cursor_advance(struct cursor *cursor, size_t len)
+{
+    cursor->offset += len;
+    while (cursor->count > 0 && cursor->offset == cursor->iov->iov_len) {
+        cursor->iov++;
+        cursor->count--;
+        cursor->offset = 0;
+    }
+}
+
+enum copy { COPY_IN, COPY_OUT, COPY_NOTHING };
+
+/* Copies between the program's buffers and the core's slices until one side is used up. */
+static size_t copy(struct cursor *cursor, const struct utcp_slice slices[2], enum copy direction)
+{
+    size_t copied = 0;
+
+    for (int i = 0; i < 2; i++) {
+        for (size_t at = 0; at < slices[i].len && cursor->count > 0;) {
+            size_t len = cursor_run(cursor);
+            char *user = (char *)cursor->iov->iov_base + cursor->offset;
+
+            if (len > slices[i].len - at)
+                len = slices[i].len - at;
+            if (direction == COPY_IN)
+                memcpy(slices[i].data + at, user, len);
+            else if (direction == COPY_OUT)
+                memcpy(user, slices[i].data + at, len);
+            at += len;
+            copied += len;
+            cursor_advance(cursor, len);
+        }
+    }
+    return copied;
+}
+
+/* Between these the lock is not held, and the connection's buffers stay: a hang-up has to wait. */
+static void begin_copy(struct engine_socket *socket)
+{
+    socket->copying++;
+    engine_unlock_waking();
+}
+
+static void end_copy(struct engine_socket *socket)
+{
+    engine_lock();
+    socket->copying--;
+    if (!socket->copying && socket->ending)
+        socket_mark(socket);
+}
+
+/* An error that came up after some bytes were moved is left to the next call. */
+static bool error_waits(const struct engine_socket *socket)
+{
+    return utcp_ready(socket->conn) & UTCP_ERR;
+}
+
+/* Finds room, under the lock. Where there is none, the descriptor is made to show it. */
+static long send_space(struct engine_socket *socket, int fd, struct utcp_slice space[2])
+{
+    long room = -EPIPE;
+    int error;
+
+    if (socket->conn && !engine.gone)
+        room = utcp_send_space(socket->conn, space);
+    if (room != -EAGAIN && room != 0)
+        return room;
+    error = mirror_fill(socket, fd);
+    return error ? error : -EAGAIN;
+}
+
+static ssize_t send_locked(struct engine_socket *socket, int fd, struct cursor *cursor)
+{
+    struct utcp_slice space[2] = {0};
+    ssize_t sent = 0;
+    long room;
+
+    do {
+        size_t len;
+
+        room = send_space(socket, fd, space);
+        if (room < 0)
+            break;
+        begin_copy(socket);
+        len = copy(cursor, space, COPY_IN);
+        end_copy(socket);
+        utcp_send_commit(socket->conn, len, engine_now());
+        sent += (ssize_t)len;
+    } while (cursor->count > 0 && !error_waits(socket));
+    return sent || room >= 0 ? sent : room;
+}
+
+ssize_t engine_send(struct engine_socket *socket, int fd, const struct iovec *iov, int iov_count,
+                    unsigned flags)
+{
+    struct cursor cursor = cursor_at_start(iov, iov_count);
+    uint64_t signals;
+    ssize_t result;
+
+    (void)flags;
+    log_flush();
+    signals = sys_block_signals(UINT64_MAX);
+    pthread_mutex_lock(&socket->send_lock);
+    engine_lock();
+    result = send_locked(socket, fd, &cursor);
+    engine_unlock_waking();
+    pthread_mutex_unlock(&socket->send_lock);
+    sys_block_signals(signals);
+    return result;
+}
+
+/* Finds what there is, under the lock. Where there is nothing, the descriptor is made to show it.
+ */
+static long receive_data(struct engine_socket *socket, int fd, struct utcp_slice data[2])
+{
+    long waiting = socket->conn ? utcp_receive_data(socket->conn, data) : -ENOTCONN;
+    int error;
+
+    if (waiting != -EAGAIN)
+        return waiting;
+    error = mirror_take(socket, fd);
+    return error ? error : -EAGAIN;
+}
+
+static ssize_t receive_locked(struct engine_socket *socket, int fd, struct cursor *cursor,
+                              unsigned flags)
+{
+    enum copy direction = flags & ENGINE_DISCARD ? COPY_NOTHING : COPY_OUT;
+    struct utcp_slice data[2] = {0};
+    ssize_t received = 0;
+    long waiting;
+
+    do {
+        size_t len;
+
+        waiting = engine.gone ? -EPIPE : receive_data(socket, fd, data);
+        if (waiting <= 0)
+            break;
+        begin_copy(socket);
+        len = copy(cursor, data, direction);
+        end_copy(socket);
+        received += (ssize_t)len;
+        if (flags & ENGINE_PEEK)
+            break;
+        utcp_receive_commit(socket->conn, len, engine_now());
+        mirror_take(socket, fd);
+    } while (cursor->count > 0 && !error_waits(socket));
+    return received || waiting >= 0 ? received : waiting;
+}
+
+ssize_t engine_receive(struct engine_socket *socket, int fd, const struct iovec *iov, int iov_count,
+                       unsigned flags)
+{
+    struct cursor cursor = cursor_at_start(iov, iov_count);
+    uint64_t signals;
+    ssize_t result;
+
+    log_flush();
+    signals = sys_block_signals(UINT64_MAX);
+    pthread_mutex_lock(&socket->receive_lock);
+    engine_lock();
+    result = receive_locked(socket, fd, &cursor, flags);
+    engine_unlock_waking();
+    pthread_mutex_unlock(&socket->receive_lock);
+    sys_block_signals(signals);
+    return result;
+}
