@@ -60,29 +60,29 @@ struct utcp_slice {
  *
  * The unit is one of: ns (a time), bytes, count, bool.
  */
-#define UTCP_SETTINGS(X)                                                                           \
-    X(rto_min, 200 * UTCP_MSEC, UTCP_MSEC, 60 * UTCP_SEC, ns,                                      \
-      "least retransmission time-out (Linux: 200 ms; RFC 6298: 1 s)")                              \
-    X(rto_max, 60 * UTCP_SEC, UTCP_SEC, 600 * UTCP_SEC, ns,                                        \
-      "greatest retransmission time-out (RFC 6298 section 2.4)")                                   \
-    X(rto_init, UTCP_SEC, 10 * UTCP_MSEC, 60 * UTCP_SEC, ns,                                       \
-      "retransmission time-out before the first RTT sample (RFC 6298 section 2.1)")                \
-    X(syn_retries, 6, 0, 255, count, "retransmissions of a SYN before ETIMEDOUT")                  \
-    X(synack_retries, 5, 0, 255, count, "retransmissions of a SYN-ACK before giving up")           \
-    X(retries, 15, 1, 255, count, "retransmissions of data before ETIMEDOUT")                      \
-    X(orphan_retries, 8, 1, 255, count, "the same once the program has closed the socket")         \
-    X(initial_window, 10, 1, 1000, count, "initial congestion window in segments (RFC 6928)")      \
-    X(mss, 0, 0, 65495, bytes, "greatest MSS to announce and use, 0 = from the MTU")               \
-    X(window_scaling, 1, 0, 1, bool, "offer and accept window scaling (RFC 7323)")                 \
-    X(wscale, 7, 0, 14, count, "shift count to announce (RFC 7323 section 2.3)")                   \
-    X(rcv_buf, 1 << 20, 256, 1 << 30, bytes, "receive buffer of a new connection")                 \
-    X(snd_buf, 1 << 20, 256, 1 << 30, bytes, "send buffer of a new connection")                    \
-    X(time_wait, 60 * UTCP_SEC, 0, 600 * UTCP_SEC, ns, "length of TIME-WAIT (Linux: 60 s)")        \
-    X(fin_wait2, 60 * UTCP_SEC, UTCP_SEC, 600 * UTCP_SEC, ns,                                      \
-      "how long an orphan waits for the peer's FIN in FIN-WAIT-2 (Linux: 60 s)")                   \
-    X(port_first, 32768, 1, 65535, count, "first ephemeral port (Linux: 32768)")                   \
-    X(port_last, 60999, 1, 65535, count, "last ephemeral port (Linux: 60999)")                     \
-    X(ttl, 64, 1, 255, count, "time to live of packets sent")                                      \
+#define UTCP_SETTINGS(X)                                                                      \
+    X(rto_min, 200 * UTCP_MSEC, UTCP_MSEC, 60 * UTCP_SEC, ns,                                 \
+      "least retransmission time-out (Linux: 200 ms; RFC 6298: 1 s)")                         \
+    X(rto_max, 60 * UTCP_SEC, UTCP_SEC, 600 * UTCP_SEC, ns,                                   \
+      "greatest retransmission time-out (RFC 6298 section 2.4)")                              \
+    X(rto_init, UTCP_SEC, 10 * UTCP_MSEC, 60 * UTCP_SEC, ns,                                  \
+      "retransmission time-out before the first RTT sample (RFC 6298 section 2.1)")           \
+    X(syn_retries, 6, 0, 255, count, "retransmissions of a SYN before ETIMEDOUT")             \
+    X(synack_retries, 5, 0, 255, count, "retransmissions of a SYN-ACK before giving up")      \
+    X(retries, 15, 1, 255, count, "retransmissions of data before ETIMEDOUT")                 \
+    X(orphan_retries, 8, 1, 255, count, "the same once the program has closed the socket")    \
+    X(initial_window, 10, 1, 1000, count, "initial congestion window in segments (RFC 6928)") \
+    X(mss, 0, 0, 65495, bytes, "greatest MSS to announce and use, 0 = from the MTU")          \
+    X(window_scaling, 1, 0, 1, bool, "offer and accept window scaling (RFC 7323)")            \
+    X(wscale, 7, 0, 14, count, "shift count to announce (RFC 7323 section 2.3)")              \
+    X(rcv_buf, 1 << 20, 256, 1 << 30, bytes, "receive buffer of a new connection")            \
+    X(snd_buf, 1 << 20, 256, 1 << 30, bytes, "send buffer of a new connection")               \
+    X(time_wait, 60 * UTCP_SEC, 0, 600 * UTCP_SEC, ns, "length of TIME-WAIT (Linux: 60 s)")   \
+    X(fin_wait2, 60 * UTCP_SEC, UTCP_SEC, 600 * UTCP_SEC, ns,                                 \
+      "how long an orphan waits for the peer's FIN in FIN-WAIT-2 (Linux: 60 s)")              \
+    X(port_first, 32768, 1, 65535, count, "first ephemeral port (Linux: 32768)")              \
+    X(port_last, 60999, 1, 65535, count, "last ephemeral port (Linux: 60999)")                \
+    X(ttl, 64, 1, 255, count, "time to live of packets sent")                                 \
     X(gso, 65000, 0, 65000, bytes, "most payload in one packet of utcp_output(), 0 = one MSS")
 
 struct utcp_settings {
@@ -150,7 +150,8 @@ struct utcp_packet {
     struct utcp_slice payload[2];
     size_t payload_len;
     size_t segment_bytes;
-    void *pinned; /* the core's, for utcp_output_done() */
+    struct utcp_conn *pinned_conn; /* the core's, as the next: for utcp_output_done() */
+    uint8_t *pinned_reply;
 };
 
 /*
@@ -164,13 +165,14 @@ void utcp_output_done(struct utcp_stack *stack, struct utcp_packet *packet);
 bool utcp_output_pending(const struct utcp_stack *stack);
 
 /*
- * Cuts a packet into complete ones for a device without offload: each call writes the next one, with
- * all checksums, into buffer (at least the MTU) and returns its length; 0 = that was all. Needs no
- * lock. Begin with offset 0.
+ * Cuts a packet into complete ones for a device without offload: each call writes the next one,
+ * with all checksums, into buffer (at least the MTU) and returns its length; 0 = that was all.
+ * Needs no lock. Begin with offset 0.
  */
 size_t utcp_cut_next(const struct utcp_packet *packet, size_t *offset, uint8_t *buffer);
 
-/* Length in bytes of the first IPv4 header plus TCP header in packet, 0 when it is not whole TCP. */
+/* Length in bytes of the first IPv4 header plus TCP header in packet, 0 when it is not whole TCP.
+ */
 size_t utcp_packet_headers(const uint8_t *packet, size_t len);
 
 /* Completes the TCP checksum of a packet whose checksum field holds the pseudo-header's sum. */
@@ -184,11 +186,11 @@ void utcp_advance(struct utcp_stack *stack, utcp_time now);
 
 /* What poll() would show of a TCP socket. */
 enum utcp_ready {
-    UTCP_IN = 1,     /* data, end of data, an error, or a connection to accept */
-    UTCP_OUT = 2,    /* room to send: a third of the buffer, as Linux */
-    UTCP_RDHUP = 4,  /* the peer has said FIN */
-    UTCP_HUP = 8,    /* both directions are shut, or the connection is gone */
-    UTCP_ERR = 16,   /* an error waits for utcp_take_error() or is sticky */
+    UTCP_IN = 1,    /* data, end of data, an error, or a connection to accept */
+    UTCP_OUT = 2,   /* room to send: a third of the buffer, as Linux */
+    UTCP_RDHUP = 4, /* the peer has said FIN */
+    UTCP_HUP = 8,   /* both directions are shut, or the connection is gone */
+    UTCP_ERR = 16,  /* an error waits for utcp_take_error() or is sticky */
 };
 
 struct utcp_event {
@@ -197,8 +199,8 @@ struct utcp_event {
     unsigned ready; /* enum utcp_ready, as of now */
 };
 
-/* Fetches the next connection whose readiness may have changed since it was last fetched. Connections
- * whose user is NULL (not accepted yet, or closed) make no events. */
+/* Fetches the next connection whose readiness may have changed since it was last fetched.
+ * Connections whose user is NULL (not accepted yet, or closed) make no events. */
 bool utcp_next_event(struct utcp_stack *stack, struct utcp_event *event);
 
 unsigned utcp_ready(const struct utcp_conn *conn);
@@ -225,9 +227,9 @@ struct utcp_conn *utcp_accept(struct utcp_conn *listener, void *user);
 
 /*
  * Sending is reserve, copy, commit, so that the copy needs no lock: utcp_send_space() returns the
- * free bytes and where they are, or a negative errno (-EPIPE, -ENOTCONN, -EAGAIN while connecting or
- * when there is no room, or the pending error, which it takes); utcp_send_commit() queues the first
- * len of them. One sender at a time for each connection.
+ * free bytes and where they are, or a negative errno (-EPIPE, -ENOTCONN, -EAGAIN while connecting
+ * or when there is no room, or the pending error, which it takes); utcp_send_commit() queues the
+ * first len of them. One sender at a time for each connection.
  */
 long utcp_send_space(struct utcp_conn *conn, struct utcp_slice space[2]);
 void utcp_send_commit(struct utcp_conn *conn, size_t len, utcp_time now);
@@ -246,9 +248,9 @@ enum utcp_shutdown { UTCP_SHUT_RD = 1, UTCP_SHUT_WR = 2 };
 int utcp_shutdown(struct utcp_conn *conn, unsigned how, utcp_time now);
 
 /*
- * The user lets go: conn must not be used again. Sends what is queued and then FIN; RST when received
- * data was never read (RFC 9293 section 3.6.1, RFC 2525 section 2.17). A listener resets what it has not
- * handed out.
+ * The user lets go: conn must not be used again. Sends what is queued and then FIN; RST when
+ * received data was never read (RFC 9293 section 3.6.1, RFC 2525 section 2.17). A listener resets
+ * what it has not handed out.
  */
 void utcp_close(struct utcp_conn *conn, utcp_time now);
 
@@ -261,7 +263,8 @@ int utcp_take_error(struct utcp_conn *conn);
 enum utcp_option {
     UTCP_OPT_NODELAY,   /* bool: Nagle off */
     UTCP_OPT_REUSEADDR, /* bool: bind over connections in TIME-WAIT */
-    UTCP_OPT_REUSEPORT, /* bool: several listeners on a port; the newest without a full queue wins */
+    UTCP_OPT_REUSEPORT, /* bool: several listeners on a port; the newest without a full queue wins
+                         */
     UTCP_OPT_SND_BUF,   /* bytes; changes the limit, never below what is queued */
     UTCP_OPT_RCV_BUF,   /* bytes; before the handshake, later ones are remembered only */
     UTCP_OPT_MAXSEG,    /* bytes: greatest MSS to announce and use; reads as the one in use */
@@ -293,46 +296,46 @@ enum tcp_state {
 struct utcp_info {
     enum tcp_state state;
     struct utcp_endpoint local, remote;
-    uint32_t mss, rcv_mss;            /* bytes */
-    uint32_t cwnd, ssthresh;          /* bytes */
-    uint32_t snd_wnd, rcv_wnd;        /* bytes */
-    uint8_t snd_wscale, rcv_wscale;   /* shift counts */
+    uint32_t mss, rcv_mss;          /* bytes */
+    uint32_t cwnd, ssthresh;        /* bytes */
+    uint32_t snd_wnd, rcv_wnd;      /* bytes */
+    uint8_t snd_wscale, rcv_wscale; /* shift counts */
     bool wscale_ok;
-    uint64_t srtt, rttvar, rto;       /* ns, 0 = no sample yet */
-    uint32_t rcv_queued;              /* bytes that wait to be received */
-    uint32_t snd_queued, snd_unsent;  /* bytes not acknowledged, and of these not sent yet */
-    uint32_t retransmits;             /* time-outs in a row */
-    uint64_t total_retransmits;       /* segments */
+    uint64_t srtt, rttvar, rto;      /* ns, 0 = no sample yet */
+    uint32_t rcv_queued;             /* bytes that wait to be received */
+    uint32_t snd_queued, snd_unsent; /* bytes not acknowledged, and of these not sent yet */
+    uint32_t retransmits;            /* time-outs in a row */
+    uint64_t total_retransmits;      /* segments */
     uint64_t bytes_sent, bytes_retransmitted, bytes_acked, bytes_received;
     uint64_t segs_in, segs_out;
-    uint32_t accept_queued, backlog;  /* a listener's */
+    uint32_t accept_queued, backlog; /* a listener's */
 };
 
 void utcp_info(const struct utcp_conn *conn, struct utcp_info *info);
 
 /* What the stack counted; one list. */
-#define UTCP_COUNTERS(X)                                                                           \
-    X(ip_in, "IP packets received")                                                                \
-    X(ip_bad, "IP packets dropped: bad version, length or checksum")                               \
-    X(ip_not_ours, "IP packets dropped: another destination")                                      \
-    X(ip_fragments, "IP fragments dropped")                                                        \
-    X(icmp_in, "ICMP messages received")                                                           \
-    X(icmp_bad, "ICMP messages dropped: bad length or checksum")                                   \
-    X(icmp_echoes, "ICMP echo replies sent")                                                       \
-    X(icmp_errors, "ICMP errors matched to a connection")                                          \
-    X(tcp_in, "TCP segments received")                                                             \
-    X(tcp_bad, "TCP segments dropped: bad length or checksum")                                     \
-    X(tcp_no_conn, "TCP segments for no connection")                                               \
-    X(tcp_out, "TCP segments sent")                                                                \
-    X(tcp_rst_out, "RST segments sent")                                                            \
-    X(tcp_retransmits, "TCP segments sent again")                                                  \
-    X(tcp_timeouts, "retransmission time-outs")                                                    \
-    X(tcp_fast_retransmits, "fast retransmits")                                                    \
-    X(tcp_dup_acks, "duplicate ACKs received")                                                     \
-    X(tcp_out_of_order, "segments received out of order")                                          \
-    X(tcp_duplicates, "segments received that brought nothing new")                                \
-    X(tcp_listen_overflows, "SYNs dropped: the backlog was full")                                  \
-    X(tcp_challenge_acks, "challenge ACKs sent (RFC 5961)")                                        \
+#define UTCP_COUNTERS(X)                                             \
+    X(ip_in, "IP packets received")                                  \
+    X(ip_bad, "IP packets dropped: bad version, length or checksum") \
+    X(ip_not_ours, "IP packets dropped: another destination")        \
+    X(ip_fragments, "IP fragments dropped")                          \
+    X(icmp_in, "ICMP messages received")                             \
+    X(icmp_bad, "ICMP messages dropped: bad length or checksum")     \
+    X(icmp_echoes, "ICMP echo replies sent")                         \
+    X(icmp_errors, "ICMP errors matched to a connection")            \
+    X(tcp_in, "TCP segments received")                               \
+    X(tcp_bad, "TCP segments dropped: bad length or checksum")       \
+    X(tcp_no_conn, "TCP segments for no connection")                 \
+    X(tcp_out, "TCP segments sent")                                  \
+    X(tcp_rst_out, "RST segments sent")                              \
+    X(tcp_retransmits, "TCP segments sent again")                    \
+    X(tcp_timeouts, "retransmission time-outs")                      \
+    X(tcp_fast_retransmits, "fast retransmits")                      \
+    X(tcp_dup_acks, "duplicate ACKs received")                       \
+    X(tcp_out_of_order, "segments received out of order")            \
+    X(tcp_duplicates, "segments received that brought nothing new")  \
+    X(tcp_listen_overflows, "SYNs dropped: the backlog was full")    \
+    X(tcp_challenge_acks, "challenge ACKs sent (RFC 5961)")          \
     X(replies_dropped, "replies dropped: too many wait already, or no memory")
 
 struct utcp_counters {

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* An IP packet arrives: what is whole, good and ours goes to its protocol. */
+#include "stack.h"
+#include "wire/ipv4.h"
+
+static bool same_v4(const struct utcp_addr *a, const struct utcp_addr *b)
+{
+    return a->bytes[0] == b->bytes[0] && a->bytes[1] == b->bytes[1] && a->bytes[2] == b->bytes[2] &&
+           a->bytes[3] == b->bytes[3];
+}
+
+/* RFC 1122 section 3.2.1.3: a group, everybody, or this very host cannot have sent it. */
+static bool impossible_source(const struct utcp_stack *stack, const struct utcp_addr *src)
+{
+    return src->bytes[0] == 0 || src->bytes[0] == 127 || src->bytes[0] >= 224 ||
+           same_v4(src, &stack->addr);
+}
+
+void ip_input(struct utcp_stack *stack, const uint8_t *packet, size_t len, bool verify)
+{
+    struct ipv4 ip;
+
+    stack->counters.ip_in++;
+    if (!ipv4_parse(packet, len, &ip) || impossible_source(stack, &ip.src)) {
+        stack->counters.ip_bad++;
+        return;
+    }
+    if (!same_v4(&ip.dst, &stack->addr)) {
+        stack->counters.ip_not_ours++;
+        return;
+    }
+    if (ip.fragment) {
+        stack->counters.ip_fragments++;
+        return;
+    }
+    if (ip.protocol == IP_TCP)
+        tcp_input(stack, &ip, verify);
+    if (ip.protocol == IP_ICMP)
+        icmp_input(stack, &ip);
+}

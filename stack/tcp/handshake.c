@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/* Opening a connection: what both ends learn from SYNs, RFC 9293 section 3.5. */
+#include <errno.h>
+
+#include "stack.h"
+#include "tcp/tcb.h"
+
+/* RFC 9293 section 3.7.1: "If an MSS Option is not received at connection setup, TCP
+ * implementations MUST assume a default send MSS of 536". */
+#define MSS_DEFAULT 536
+
+/* What Linux holds to be the least: CVE-2019-11479 is a story of a peer that says 1. */
+#define MSS_LEAST 48
+
+/* A listener keeps so many half-open connections, or its backlog, whichever is more. */
+#define HALF_OPEN_LEAST 16
+
+/* RFC 6528: ISN = M + F(localip, localport, remoteip, remoteport, secretkey), M a clock that ticks
+ * every 4 microseconds. */
+static tcp_seq choose_isn(const struct utcp_conn *conn)
+{
+    uint64_t hash = stack_hash_tuple(conn->stack, &conn->local, &conn->remote, 0);
+
+    return (tcp_seq)(hash + conn->stack->now / (4 * UTCP_USEC));
+}
+
+static uint32_t path_mss(const struct utcp_conn *conn)
+{
+    uint32_t mss = conn->stack->mtu_bytes - IPV4_HEADER - TCP_HEADER;
+
+    return conn->mss_limit > 0 && conn->mss_limit < mss ? conn->mss_limit : mss;
+}
+
+uint32_t tcp_announced_mss(const struct utcp_conn *conn)
+{
+    return path_mss(conn);
+}
+
+void tcp_start_sending(struct utcp_conn *conn)
+{
+    const struct utcp_settings *settings = &conn->stack->settings;
+
+    conn->iss = choose_isn(conn);
+    conn->snd_una = conn->snd_nxt = conn->snd_max = conn->iss;
+    conn->snd_buf_seq = conn->iss + 1;
+    conn->rcv_wscale = settings->window_scaling ? (uint8_t)settings->wscale : 0;
+    conn->mss = path_mss(conn);
+    conn->had_peer = true;
+    conn->send_syn = true;
+    rtt_init(&conn->rtt, settings);
+    stack_want_send(conn);
+}
+
+static void learn_options(struct utcp_conn *conn, const struct tcp_options *options)
+{
+    uint32_t mss = options->mss != 0 ? options->mss : MSS_DEFAULT;
+    uint32_t most = path_mss(conn);
+
+    if (mss < MSS_LEAST)
+        mss = MSS_LEAST;
+    conn->mss = mss < most ? mss : most;
+    /* RFC 7323 section 2.2: scaling is on "only if both" sent the option. */
+    conn->wscale_ok = options->has_wscale && conn->stack->settings.window_scaling;
+    conn->snd_wscale = conn->wscale_ok ? options->wscale : 0;
+    if (!conn->wscale_ok)
+        conn->rcv_wscale = 0;
+}
+
+void tcp_learn_syn(struct utcp_conn *conn, const struct tcp_segment *segment)
+{
+    uint32_t window = conn->rcv_limit < 65535 ? conn->rcv_limit : 65535;
+
+    learn_options(conn, &segment->options);
+    conn->irs = segment->seq;
+    conn->rcv_nxt = segment->seq + 1;
+    conn->rcv_acked = conn->rcv_nxt;
+    conn->rcv_adv = conn->rcv_nxt + window;
+    /* RFC 7323 section 2.2: "The window field in a segment where the SYN bit is set ... MUST NOT be
+     * scaled". */
+    conn->snd_wnd = conn->snd_wnd_max = segment->window;
+    conn->snd_wl1 = segment->seq;
+    conn->snd_wl2 = segment->ack;
+}
+
+void tcp_establish(struct utcp_conn *conn, const struct tcp_segment *segment)
+{
+    struct utcp_stack *stack = conn->stack;
+    bool syn = (segment->flags & TCP_SYN) != 0;
+
+    conn->snd_una = conn->iss + 1;
+    conn->snd_nxt = seq_max(conn->snd_nxt, conn->snd_una);
+    conn->send_syn = false;
+    conn->backoff = 0;
+    tcp_timer_stop(conn, TIMER_RETRANSMIT);
+    conn->snd_wnd = (uint32_t)segment->window << (syn ? 0 : conn->snd_wscale);
+    conn->snd_wnd_max = conn->snd_wnd;
+    conn->snd_wl1 = segment->seq;
+    conn->snd_wl2 = segment->ack;
+    if (conn->rtt.timing) {
+        conn->rtt.timing = false;
+        rtt_sample(&conn->rtt, &stack->settings, stack->now - conn->rtt.timed_since);
+    }
+    cc_init(&conn->cc, stack->congestion, conn->mss, (uint32_t)stack->settings.initial_window);
+    tcp_set_state(conn, TCP_ESTABLISHED);
+    if (conn->fin_queued)
+        tcp_set_state(conn, TCP_FIN_WAIT_1);
+    tcp_timer_review(conn);
+    stack_want_send(conn);
+}
+
+/* Linux drops, and does not reset: the peer tries again, and by then there may be room. */
+static bool backlog_full(const struct utcp_conn *listener)
+{
+    unsigned most = listener->backlog > HALF_OPEN_LEAST ? listener->backlog : HALF_OPEN_LEAST;
+
+    return listener->accept_count > listener->backlog || listener->half_open >= most;
+}
+
+static void inherit(struct utcp_conn *child, const struct utcp_conn *listener)
+{
+    child->mss_limit = listener->mss_limit;
+    child->snd_limit = listener->snd_limit;
+    child->rcv_limit = listener->rcv_limit;
+    child->nodelay = listener->nodelay;
+    child->reuse_addr = listener->reuse_addr;
+    child->reuse_port = listener->reuse_port;
+    child->ttl = listener->ttl;
+    child->tos = listener->tos;
+}
+
+void tcp_listen_syn(struct utcp_conn *listener, const struct tcp_segment *segment)
+{
+    struct utcp_stack *stack = listener->stack;
+    struct utcp_conn *child;
+
+    child = backlog_full(listener) ? NULL : stack_add_conn(stack);
+    if (child == NULL) {
+        stack->counters.tcp_listen_overflows++;
+        return;
+    }
+    inherit(child, listener);
+    child->local = segment->dst;
+    child->remote = segment->src;
+    child->passive = true;
+    child->listener = listener;
+    listener->half_open++;
+    tcp_set_state(child, TCP_SYN_RECEIVED);
+    stack_insert_tuple(child);
+    tcp_start_sending(child);
+    tcp_learn_syn(child, segment);
+}

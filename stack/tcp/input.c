@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * SEGMENT ARRIVES, RFC 9293 section 3.10.7, in the RFC's order. Each step records facts in the
+ * control block and says whether the segment goes on to the next one. Nothing is sent from here:
+ * what is due is noted (acks_due, send_syn, retransmit_head), and output.c decides.
+ */
+#include <errno.h>
+
+#include "stack.h"
+#include "tcp/tcb.h"
+#include "wire/bytes.h"
+
+enum verdict { DROP, GO_ON };
+
+/* Segments outside the window and without data are answered at most so often: two peers that are
+ * out of step would otherwise answer each other for ever. Linux: tcp_invalid_ratelimit, 500 ms. */
+#define OOW_ACK_INTERVAL (500 * UTCP_MSEC)
+
+void tcp_reset_reply(struct utcp_stack *stack, const struct tcp_segment *segment)
+{
+    struct tcp_segment reset = {.src = segment->dst, .dst = segment->src, .flags = TCP_RST};
+    struct ipv4 ip = {.dst = segment->src.addr, .protocol = IP_TCP, .payload_len = TCP_HEADER};
+    uint8_t *body;
+
+    if ((segment->flags & TCP_RST) != 0)
+        return;
+    /* "If the ACK bit is off, sequence number zero is used, <SEQ=0><ACK=SEG.SEQ+SEG.LEN>
+     * <CTL=RST,ACK>. If the ACK bit is on, <SEQ=SEG.ACK><CTL=RST>" */
+    if ((segment->flags & TCP_ACK) != 0) {
+        reset.seq = segment->ack;
+    } else {
+        reset.ack = segment->seq + segment_len(segment);
+        reset.flags |= TCP_ACK;
+    }
+    body = stack_reply(stack, &ip);
+    if (body == NULL)
+        return;
+    tcp_write(body, &reset);
+    stack->counters.tcp_rst_out++;
+}
+
+void tcp_reset_peer(struct utcp_conn *conn)
+{
+    /* As if the peer had sent an ACK of all we sent: the RST is then at SND.NXT, in its window. */
+    struct tcp_segment segment = {
+        .src = conn->remote,
+        .dst = conn->local,
+        .ack = conn->snd_max,
+        .flags = TCP_ACK,
+    };
+
+    tcp_reset_reply(conn->stack, &segment);
+}
+
+static void challenge(struct utcp_conn *conn)
+{
+    conn->stack->counters.tcp_challenge_acks++;
+    tcp_ack_due(conn);
+    stack_want_send(conn);
+}
+
+/* ---- 3.10.7.2: LISTEN ---- */
+
+static void input_listen(struct utcp_conn *listener, const struct tcp_segment *segment)
+{
+    /* "First, check for a RST: An incoming RST segment should be ignored." */
+    if ((segment->flags & TCP_RST) != 0)
+        return;
+    /* "Second, check for an ACK: Any acknowledgment is bad if it arrives on a connection still in
+     * the LISTEN state." */
+    if ((segment->flags & TCP_ACK) != 0) {
+        tcp_reset_reply(listener->stack, segment);
+        return;
+    }
+    /* "Third, check for a SYN". A FIN beside it is nonsense that Linux drops, too. */
+    if ((segment->flags & (TCP_SYN | TCP_FIN)) == TCP_SYN)
+        tcp_listen_syn(listener, segment);
+}
+
+/* ---- 3.10.7.3: SYN-SENT ---- */
+
+static void input_syn_sent(struct utcp_conn *conn, const struct tcp_segment *segment)
+{
+    bool acks = (segment->flags & TCP_ACK) != 0;
+
+    /* "First, check the ACK bit: If SEG.ACK =< ISS or SEG.ACK > SND.NXT, send a reset" */
+    if (acks && (seq_le(segment->ack, conn->iss) || seq_gt(segment->ack, conn->snd_max))) {
+        tcp_reset_reply(conn->stack, segment);
+        return;
+    }
+    /* "Second, check the RST bit: If the ACK was acceptable, then signal to the user 'error:
+     * connection reset', drop the segment, enter CLOSED state"; a user calls that "connection
+     * refused". */
+    if ((segment->flags & TCP_RST) != 0) {
+        if (acks)
+            tcp_finish(conn, -ECONNREFUSED);
+        return;
+    }
+    /* "Fourth, check the SYN bit" */
+    if ((segment->flags & TCP_SYN) == 0)
+        return;
+    tcp_learn_syn(conn, segment);
+    if (acks) {
+        tcp_establish(conn, segment);
+        tcp_ack_due(conn);
+    } else {
+        /* Simultaneous open: "Otherwise, enter SYN-RECEIVED, form a SYN,ACK segment". */
+        tcp_set_state(conn, TCP_SYN_RECEIVED);
+        conn->send_syn = true;
+    }
+    stack_want_send(conn);
+}
+
+/* ---- 3.10.7.4: other states ---- */
+
+/*
+ * Acceptable is what begins at or before the right edge and ends at or behind what was last
+ * acknowledged. That is wider than the RFC's table by the two edges, as Linux has it: a peer that
+ * has filled the window sends its ACKs from the right edge, and they count.
+ */
+static bool in_window(const struct utcp_conn *conn, const struct tcp_segment *segment)
+{
+    return seq_le(segment->seq, conn->rcv_adv) &&
+           seq_ge(segment->seq + segment_len(segment), conn->rcv_acked);
+}
+
+static void answer_out_of_window(struct utcp_conn *conn, const struct tcp_segment *segment)
+{
+    utcp_time now = conn->stack->now;
+
+    if (segment->payload_len == 0) {
+        if (conn->oow_ack_time != 0 && now - conn->oow_ack_time < OOW_ACK_INTERVAL)
+            return;
+        conn->oow_ack_time = now;
+    }
+    tcp_ack_due(conn);
+    stack_want_send(conn);
+}
+
+/* "First, check sequence number" */
+static enum verdict check_sequence(struct utcp_conn *conn, struct tcp_segment *segment)
+{
+    /* The SYN we know comes again: either our SYN-ACK was lost, or SYNs crossed and this is the
+     * peer's SYN-ACK, whose SYN lies left of the window. */
+    if (conn->state == TCP_SYN_RECEIVED && (segment->flags & TCP_SYN) != 0 &&
+        segment->seq == conn->irs) {
+        if ((segment->flags & TCP_ACK) == 0) {
+            conn->send_syn = true;
+            stack_want_send(conn);
+            return DROP;
+        }
+        segment->flags &= (uint8_t)~TCP_SYN;
+        segment->seq++;
+    }
+    if (in_window(conn, segment))
+        return GO_ON;
+    /* "If an incoming segment is not acceptable, an acknowledgment should be sent in reply (unless
+     * the RST bit is set...)" */
+    if ((segment->flags & TCP_RST) == 0) {
+        if (segment->payload_len > 0)
+            conn->stack->counters.tcp_duplicates++;
+        answer_out_of_window(conn, segment);
+    }
+    return DROP;
+}
+
+/* "Second, check the RST bit", with RFC 5961 section 3.2: only the exact number resets. */
+static enum verdict check_reset(struct utcp_conn *conn, const struct tcp_segment *segment)
+{
+    if ((segment->flags & TCP_RST) == 0)
+        return GO_ON;
+    if (segment->seq != conn->rcv_nxt) {
+        if (seq_gt(segment->seq, conn->rcv_nxt))
+            challenge(conn);
+        return DROP;
+    }
+    switch (conn->state) {
+    case TCP_SYN_RECEIVED:
+        tcp_finish(conn, conn->passive ? 0 : -ECONNREFUSED);
+        break;
+    case TCP_CLOSE_WAIT:
+        tcp_finish(conn, -EPIPE); /* as Linux: the peer had said all it wanted to say */
+        break;
+    case TCP_CLOSING:
+    case TCP_LAST_ACK:
+    case TCP_TIME_WAIT:
+        tcp_finish(conn, 0);
+        break;
+    default:
+        tcp_finish(conn, -ECONNRESET);
+    }
+    return DROP;
+}
+
+/* A new connection from the same port: RFC 9293 section 3.10.7.4, fourth, TIME-WAIT (MAY-2, from
+ * RFC 1122 section 4.2.2.13), when its sequence numbers are above the old ones. */
+static bool reopens(const struct utcp_conn *conn, const struct tcp_segment *segment)
+{
+    return conn->state == TCP_TIME_WAIT && (segment->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN &&
+           seq_gt(segment->seq, conn->rcv_nxt) &&
+           stack_find_listener(conn->stack, &conn->local) != NULL;
+}
+
+static void reopen(struct utcp_conn *conn, const struct tcp_segment *segment)
+{
+    struct utcp_conn *listener = stack_find_listener(conn->stack, &conn->local);
+
+    tcp_finish(conn, 0);
+    input_listen(listener, segment);
+}
+
+/* "Fourth, check the SYN bit", with RFC 5961 section 4.2: a challenge ACK in any synchronized
+ * state. */
+static enum verdict check_syn(struct utcp_conn *conn, const struct tcp_segment *segment)
+{
+    if ((segment->flags & TCP_SYN) == 0)
+        return GO_ON;
+    challenge(conn);
+    return DROP;
+}
+
+/* An ACK in SYN-RECEIVED: "If SND.UNA < SEG.ACK =< SND.NXT, then enter ESTABLISHED state", else a
+ * reset. */
+static enum verdict finish_handshake(struct utcp_conn *conn, const struct tcp_segment *segment)
+{
+    struct utcp_conn *listener = conn->listener;
+
+    if (seq_le(segment->ack, conn->snd_una) || seq_gt(segment->ack, conn->snd_max)) {
+        tcp_reset_reply(conn->stack, segment);
+        return DROP;
+    }
+    if (listener != NULL) {
+        /* No room: the SYN-ACK goes out again later, and so does the peer's ACK. As Linux. */
+        if (listener->accept_count > listener->backlog)
+            return DROP;
+        listener->half_open--;
+        listener->accept_count++;
+        list_append(&listener->accept_queue, &conn->accept_link);
+        listener->tell_anyway = true;
+        stack_want_tell(listener);
+    }
+    tcp_establish(conn, segment);
+    return GO_ON;
+}
+
+static bool our_fin_is_acked(const struct utcp_conn *conn)
+{
+    return fin_sent(conn) && conn->snd_una == snd_end(conn) + 1;
+}
+
+/* "... in addition to the processing for the ESTABLISHED state, if the FIN segment is now
+ * acknowledged" */
+static void take_ack_of_fin(struct utcp_conn *conn)
+{
+    switch (conn->state) {
+    case TCP_FIN_WAIT_1:
+        tcp_set_state(conn, TCP_FIN_WAIT_2);
+        if (conn->user == NULL)
+            tcp_start_fin_wait2_orphan(conn);
+        break;
+    case TCP_CLOSING:
+        tcp_enter_time_wait(conn);
+        break;
+    case TCP_LAST_ACK:
+        tcp_finish(conn, 0);
+        break;
+    default:
+        break;
+    }
+}
+
+/* "Fifth, check the ACK field" */
+static enum verdict check_ack(struct utcp_conn *conn, const struct tcp_segment *segment)
+{
+    if ((segment->flags & TCP_ACK) == 0)
+        return DROP;
+    if (conn->state == TCP_SYN_RECEIVED && finish_handshake(conn, segment) == DROP)
+        return DROP;
+    if (conn->state == TCP_TIME_WAIT)
+        return GO_ON;
+    if (!tcp_take_ack(conn, segment))
+        return DROP;
+    if (our_fin_is_acked(conn))
+        take_ack_of_fin(conn);
+    return conn->state == TCP_CLOSED ? DROP : GO_ON;
+}
+
+/* RFC 9293 section 3.6.1: data that nobody will ever read is answered with a reset. */
+static bool orphan_got_data(const struct utcp_conn *conn, const struct tcp_segment *segment)
+{
+    return conn->user == NULL && conn->listener == NULL && segment->payload_len > 0 &&
+           seq_gt(segment->seq + segment->payload_len, conn->rcv_nxt);
+}
+
+/* "Seventh, process the segment text", and "Eighth, check the FIN bit" */
+static void take_text_and_fin(struct utcp_conn *conn, const struct tcp_segment *segment)
+{
+    bool had_fin = conn->fin_received;
+
+    if (conn->state != TCP_TIME_WAIT && orphan_got_data(conn, segment)) {
+        tcp_reset_peer(conn);
+        tcp_finish(conn, 0);
+        return;
+    }
+    tcp_take_text(conn, segment);
+    if (conn->acks_due > 0)
+        stack_want_send(conn);
+    if (conn->state == TCP_TIME_WAIT && (segment->flags & TCP_FIN) != 0)
+        tcp_enter_time_wait(conn); /* "Restart the 2 MSL time-wait timeout." */
+    if (had_fin || !conn->fin_received)
+        return;
+    switch (conn->state) {
+    case TCP_ESTABLISHED:
+        tcp_set_state(conn, TCP_CLOSE_WAIT);
+        break;
+    case TCP_FIN_WAIT_1:
+        tcp_set_state(conn, TCP_CLOSING);
+        break;
+    case TCP_FIN_WAIT_2:
+        tcp_enter_time_wait(conn);
+        break;
+    default:
+        break;
+    }
+}
+
+static void input_synchronized(struct utcp_conn *conn, struct tcp_segment *segment)
+{
+    if (reopens(conn, segment)) {
+        reopen(conn, segment);
+        return;
+    }
+    if (check_sequence(conn, segment) == DROP || check_reset(conn, segment) == DROP ||
+        check_syn(conn, segment) == DROP || check_ack(conn, segment) == DROP)
+        return;
+    take_text_and_fin(conn, segment);
+}
+
+/* ---- SEGMENT ARRIVES ---- */
+
+static void dispatch(struct utcp_stack *stack, struct tcp_segment *segment)
+{
+    struct utcp_conn *conn = stack_find_tuple(stack, &segment->dst, &segment->src);
+
+    if (conn == NULL)
+        conn = stack_find_listener(stack, &segment->dst);
+    if (conn == NULL) {
+        /* 3.10.7.1: "If the state is CLOSED ... all data in the incoming segment is discarded." */
+        stack->counters.tcp_no_conn++;
+        tcp_reset_reply(stack, segment);
+        return;
+    }
+    conn->count.segs_in++;
+    if (conn->state == TCP_LISTEN)
+        input_listen(conn, segment);
+    else if (conn->state == TCP_SYN_SENT)
+        input_syn_sent(conn, segment);
+    else
+        input_synchronized(conn, segment);
+}
+
+void tcp_input(struct utcp_stack *stack, const struct ipv4 *ip, bool verify)
+{
+    struct tcp_segment segment = {.src.addr = ip->src, .dst.addr = ip->dst};
+
+    stack->counters.tcp_in++;
+    if (!tcp_parse(ip->payload, ip->payload_len, verify, &segment)) {
+        stack->counters.tcp_bad++;
+        return;
+    }
+    dispatch(stack, &segment);
+}
+
+void tcp_icmp_error(struct utcp_conn *conn, tcp_seq seq, int error)
+{
+    /* RFC 5927 section 4.1: only about what is in flight. */
+    if (seq_lt(seq, conn->snd_una) || seq_ge(seq, conn->snd_max))
+        return;
+    conn->stack->counters.icmp_errors++;
+    /* RFC 5461 and Linux: hard while connecting; otherwise, RFC 1122 section 4.2.3.9, a hint only.
+     */
+    if (conn->state == TCP_SYN_SENT)
+        tcp_finish(conn, error);
+    else
+        conn->soft_error = error;
+}

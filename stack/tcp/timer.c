@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The timers of a connection. Each is a deadline; the earliest of them is the connection's place in
+ * the stack's heap, so a connection with no timer running costs nothing.
+ */
+#include <errno.h>
+
+#include "stack.h"
+#include "tcp/tcb.h"
+
+static void update_deadline(struct utcp_conn *conn)
+{
+    utcp_time earliest = UTCP_NEVER;
+
+    for (size_t i = 0; i < TIMERS; i++) {
+        if (conn->timers[i] < earliest)
+            earliest = conn->timers[i];
+    }
+    if (earliest != conn->deadline.deadline)
+        heap_set(&conn->stack->deadlines, &conn->deadline, earliest);
+}
+
+void tcp_timer_set(struct utcp_conn *conn, enum tcp_timer timer, utcp_time deadline)
+{
+    conn->timers[timer] = deadline;
+    update_deadline(conn);
+}
+
+void tcp_timer_stop(struct utcp_conn *conn, enum tcp_timer timer)
+{
+    tcp_timer_set(conn, timer, UTCP_NEVER);
+}
+
+void tcp_timer_stop_all(struct utcp_conn *conn)
+{
+    for (size_t i = 0; i < TIMERS; i++)
+        conn->timers[i] = UTCP_NEVER;
+    update_deadline(conn);
+}
+
+static void start_after(struct utcp_conn *conn, enum tcp_timer timer, uint64_t delay)
+{
+    tcp_timer_set(conn, timer, conn->stack->now + delay);
+}
+
+static uint64_t backed_off_rto(const struct utcp_conn *conn)
+{
+    return rtt_rto(&conn->rtt, &conn->stack->settings, conn->backoff);
+}
+
+/* Data, or a FIN, that was never sent. */
+static bool unsent(const struct utcp_conn *conn)
+{
+    return seq_lt(conn->snd_max, snd_end(conn)) || (conn->fin_queued && !fin_sent(conn));
+}
+
+/*
+ * Something in flight asks for the retransmission timer (RFC 6298 rule 5.1); nothing in flight but
+ * something unsent asks for the persist timer, since only the peer's window can be holding it.
+ */
+void tcp_timer_review(struct utcp_conn *conn)
+{
+    bool flying = conn->snd_max != conn->snd_una;
+    bool waiting = !flying && tcp_synchronized(conn->state) && unsent(conn);
+
+    if (!flying)
+        tcp_timer_stop(conn, TIMER_RETRANSMIT);
+    else if (!tcp_timer_runs(conn, TIMER_RETRANSMIT))
+        start_after(conn, TIMER_RETRANSMIT, backed_off_rto(conn));
+    if (!waiting)
+        tcp_timer_stop(conn, TIMER_PERSIST);
+    else if (!tcp_timer_runs(conn, TIMER_PERSIST))
+        start_after(conn, TIMER_PERSIST, backed_off_rto(conn));
+}
+
+void tcp_enter_time_wait(struct utcp_conn *conn)
+{
+    if (conn->state != TCP_TIME_WAIT)
+        tcp_set_state(conn, TCP_TIME_WAIT);
+    tcp_timer_stop_all(conn);
+    start_after(conn, TIMER_TIME_WAIT, conn->stack->settings.time_wait);
+}
+
+void tcp_start_fin_wait2_orphan(struct utcp_conn *conn)
+{
+    start_after(conn, TIMER_TIME_WAIT, conn->stack->settings.fin_wait2);
+}
+
+/* How many unanswered retransmissions end the connection. */
+static uint64_t retry_limit(const struct utcp_conn *conn)
+{
+    const struct utcp_settings *settings = &conn->stack->settings;
+
+    if (conn->state == TCP_SYN_SENT)
+        return settings->syn_retries;
+    if (conn->state == TCP_SYN_RECEIVED)
+        return settings->synack_retries;
+    if (conn->user == NULL && conn->listener == NULL)
+        return settings->orphan_retries;
+    return settings->retries;
+}
+
+static void time_out(struct utcp_conn *conn)
+{
+    tcp_finish(conn, conn->soft_error != 0 ? conn->soft_error : -ETIMEDOUT);
+}
+
+static void fire_retransmit(struct utcp_conn *conn)
+{
+    if (conn->backoff >= retry_limit(conn)) {
+        time_out(conn);
+        return;
+    }
+    conn->backoff++;
+    conn->stack->counters.tcp_timeouts++;
+    conn->rtt.timing = false;
+    if (tcp_synchronized(conn->state)) {
+        recovery_on_timeout(conn);
+    } else {
+        conn->send_syn = true;
+        /* RFC 6298 (5.7) wants an RTO of 3 s after a lost SYN for hosts that begin with less; Linux
+         * begins data with 1 s again, and so do we. */
+    }
+    start_after(conn, TIMER_RETRANSMIT, backed_off_rto(conn));
+    stack_want_send(conn);
+}
+
+/* RFC 9293 section 3.8.6.1: the probes go on for as long as the peer answers them: each answer sets
+ * backoff to 0. */
+static void fire_persist(struct utcp_conn *conn)
+{
+    if (conn->backoff >= retry_limit(conn)) {
+        time_out(conn);
+        return;
+    }
+    conn->backoff++;
+    conn->probe_now = true;
+    start_after(conn, TIMER_PERSIST, backed_off_rto(conn));
+    stack_want_send(conn);
+}
+
+void tcp_timers_fire(struct utcp_conn *conn)
+{
+    static void (*const actions[TIMERS])(struct utcp_conn *) = {
+        [TIMER_RETRANSMIT] = fire_retransmit,
+        [TIMER_PERSIST] = fire_persist,
+        [TIMER_TIME_WAIT] = NULL,
+    };
+
+    for (size_t i = 0; i < TIMERS; i++) {
+        if (conn->timers[i] > conn->stack->now)
+            continue;
+        tcp_timer_stop(conn, i);
+        if (actions[i] == NULL)
+            tcp_finish(conn, 0);
+        else
+            actions[i](conn);
+        /* The connection may be gone; what else was due comes with the next deadline. */
+        return;
+    }
+}

@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: MIT */
+/* The user calls of RFC 9293 section 3.10: OPEN, SEND, RECEIVE, CLOSE, ABORT, STATUS. */
+#include <errno.h>
+
+#include "stack.h"
+#include "tcp/tcb.h"
+
+static void set_now(struct utcp_conn *conn, utcp_time now)
+{
+    conn->stack->now = now;
+}
+
+/* ---- OPEN ---- */
+
+struct utcp_conn *utcp_open(struct utcp_stack *stack, void *user)
+{
+    struct utcp_conn *conn = stack_add_conn(stack);
+
+    if (conn != NULL)
+        conn->user = user;
+    return conn;
+}
+
+static bool is_unspecified(const struct utcp_addr *addr)
+{
+    static const uint8_t zero[16];
+
+    for (size_t i = 0; i < sizeof(zero); i++) {
+        if (addr->bytes[i] != 0)
+            return false;
+    }
+    return true;
+}
+
+static bool same_addr(const struct utcp_addr *a, const struct utcp_addr *b)
+{
+    for (size_t i = 0; i < sizeof(a->bytes); i++) {
+        if (a->bytes[i] != b->bytes[i])
+            return false;
+    }
+    return a->family == b->family;
+}
+
+int utcp_bind(struct utcp_conn *conn, const struct utcp_endpoint *local)
+{
+    struct utcp_endpoint wanted = *local;
+
+    if (conn->state != TCP_CLOSED || conn->had_peer || conn->bound)
+        return -EINVAL;
+    if (local->addr.family != UTCP_IPV4)
+        return -EAFNOSUPPORT;
+    if (!is_unspecified(&local->addr) && !same_addr(&local->addr, &conn->stack->addr))
+        return -EADDRNOTAVAIL;
+    if (wanted.port != 0 && !stack_port_free(conn, &wanted))
+        return -EADDRINUSE;
+    conn->local = wanted;
+    if (wanted.port == 0 && !stack_pick_port(conn))
+        return -EADDRINUSE;
+    conn->bound = true;
+    stack_insert_port(conn);
+    return 0;
+}
+
+/* 0 when a connection may be begun now. */
+static int may_connect(const struct utcp_conn *conn, const struct utcp_endpoint *remote)
+{
+    if (conn->state == TCP_LISTEN)
+        return -EISCONN;
+    if (conn->state == TCP_SYN_SENT || conn->state == TCP_SYN_RECEIVED)
+        return -EALREADY;
+    if (conn->state != TCP_CLOSED)
+        return -EISCONN;
+    if (remote->addr.family != UTCP_IPV4)
+        return -EAFNOSUPPORT;
+    /* Nobody can answer from nowhere, from a group, or to all: RFC 1122 section 3.2.1.3. */
+    if (remote->port == 0 || is_unspecified(&remote->addr) || remote->addr.bytes[0] >= 224)
+        return -ENETUNREACH;
+    return 0;
+}
+
+/* A failed attempt leaves a socket that may try again, as on Linux. */
+static void forget_last_attempt(struct utcp_conn *conn)
+{
+    conn->error = conn->soft_error = 0;
+    conn->backoff = 0;
+    conn->had_peer = false;
+    if (!conn->bound)
+        conn->local.port = 0;
+}
+
+int utcp_connect(struct utcp_conn *conn, const struct utcp_endpoint *remote, utcp_time now)
+{
+    int error = may_connect(conn, remote);
+
+    set_now(conn, now);
+    if (error != 0)
+        return error;
+    forget_last_attempt(conn);
+    conn->remote = *remote;
+    conn->local.addr = conn->stack->addr;
+    if (conn->local.port == 0 && !stack_pick_port(conn))
+        return -EADDRNOTAVAIL;
+    if (!stack_insert_tuple(conn))
+        return -EADDRNOTAVAIL;
+    tcp_set_state(conn, TCP_SYN_SENT);
+    tcp_start_sending(conn);
+    return 0;
+}
+
+int utcp_listen(struct utcp_conn *conn, unsigned backlog)
+{
+    if (conn->state == TCP_LISTEN) {
+        conn->backlog = backlog;
+        return 0;
+    }
+    if (conn->state != TCP_CLOSED || conn->had_peer)
+        return -EINVAL;
+    if (!conn->bound) {
+        conn->local.addr = (struct utcp_addr){.family = UTCP_IPV4};
+        if (!stack_pick_port(conn))
+            return -EADDRINUSE;
+        conn->bound = true;
+        stack_insert_port(conn);
+    }
+    tcp_set_state(conn, TCP_LISTEN);
+    if (!stack_port_free(conn, &conn->local)) {
+        conn->state = TCP_CLOSED;
+        return -EADDRINUSE;
+    }
+    conn->backlog = backlog;
+    list_init(&conn->accept_queue);
+    return 0;
+}
+
+struct utcp_conn *utcp_accept(struct utcp_conn *listener, void *user)
+{
+    struct list *link;
+    struct utcp_conn *conn;
+
+    if (listener->state != TCP_LISTEN)
+        return NULL;
+    link = list_first(&listener->accept_queue);
+    if (link == NULL)
+        return NULL;
+    conn = list_entry(link, struct utcp_conn, accept_link);
+    list_remove(link);
+    listener->accept_count--;
+    conn->listener = NULL;
+    conn->user = user;
+    stack_want_tell(conn);
+    return conn;
+}
+
+/* ---- SEND ---- */
+
+static bool can_send(const struct utcp_conn *conn)
+{
+    return (conn->state == TCP_ESTABLISHED || conn->state == TCP_CLOSE_WAIT) && !conn->fin_queued;
+}
+
+static bool connecting(const struct utcp_conn *conn)
+{
+    return conn->state == TCP_SYN_SENT || conn->state == TCP_SYN_RECEIVED;
+}
+
+static bool allocate_send_buffer(struct utcp_conn *conn)
+{
+    size_t size = ring_size_for(conn->snd_limit);
+    uint8_t *memory;
+
+    if (conn->snd_buf.data != NULL)
+        return true;
+    memory = stack_alloc(conn->stack, size);
+    if (memory != NULL)
+        ring_init(&conn->snd_buf, memory, size);
+    return memory != NULL;
+}
+
+/* The buffer's limit may have been raised since its memory was taken. */
+static size_t send_room(const struct utcp_conn *conn)
+{
+    size_t limit = conn->snd_limit;
+
+    if (conn->snd_buf.data != NULL && limit > conn->snd_buf.size)
+        limit = conn->snd_buf.size;
+    return limit > conn->snd_buf.len ? limit - conn->snd_buf.len : 0;
+}
+
+long utcp_send_space(struct utcp_conn *conn, struct utcp_slice space[2])
+{
+    size_t room;
+
+    if (conn->error != 0)
+        return utcp_take_error(conn);
+    if (connecting(conn))
+        return -EAGAIN;
+    if (!can_send(conn))
+        return -EPIPE;
+    if (!allocate_send_buffer(conn))
+        return -ENOBUFS;
+    room = send_room(conn);
+    if (room == 0)
+        return -EAGAIN;
+    ring_slices(&conn->snd_buf, conn->snd_buf.len, room, space);
+    return (long)room;
+}
+
+void utcp_send_commit(struct utcp_conn *conn, size_t len, utcp_time now)
+{
+    set_now(conn, now);
+    /* The connection may have ended while the bytes were copied. */
+    if (len == 0 || !can_send(conn))
+        return;
+    ring_append(&conn->snd_buf, len);
+    tcp_timer_review(conn);
+    stack_want_send(conn);
+    stack_want_tell(conn);
+}
+
+/* ---- RECEIVE ---- */
+
+long utcp_receive_data(struct utcp_conn *conn, struct utcp_slice data[2])
+{
+    if (conn->rcv_buf.len > 0) {
+        ring_slices(&conn->rcv_buf, 0, conn->rcv_buf.len, data);
+        return (long)conn->rcv_buf.len;
+    }
+    if (conn->error != 0)
+        return utcp_take_error(conn);
+    if (conn->fin_received || conn->shut_rd)
+        return 0;
+    if (conn->state == TCP_LISTEN || (conn->state == TCP_CLOSED && !conn->had_peer))
+        return -ENOTCONN;
+    return conn->state == TCP_CLOSED ? 0 : -EAGAIN;
+}
+
+void utcp_receive_commit(struct utcp_conn *conn, size_t len, utcp_time now)
+{
+    set_now(conn, now);
+    ring_drop(&conn->rcv_buf, len);
+    stack_want_tell(conn);
+    if (tcp_synchronized(conn->state) && tcp_window_update_due(conn)) {
+        tcp_ack_due(conn);
+        stack_want_send(conn);
+    }
+}
+
+/* ---- CLOSE and ABORT ---- */
+
+static void shut_sending(struct utcp_conn *conn)
+{
+    if (conn->fin_queued)
+        return;
+    conn->fin_queued = true;
+    if (conn->state == TCP_ESTABLISHED)
+        tcp_set_state(conn, TCP_FIN_WAIT_1);
+    else if (conn->state == TCP_CLOSE_WAIT)
+        tcp_set_state(conn, TCP_LAST_ACK);
+    tcp_timer_review(conn);
+    stack_want_send(conn);
+    stack_want_tell(conn);
+}
+
+int utcp_shutdown(struct utcp_conn *conn, unsigned how, utcp_time now)
+{
+    set_now(conn, now);
+    if (!tcp_synchronized(conn->state) && !connecting(conn))
+        return -ENOTCONN;
+    if ((how & UTCP_SHUT_RD) != 0)
+        conn->shut_rd = true;
+    if ((how & UTCP_SHUT_WR) != 0 && conn->state == TCP_SYN_SENT)
+        tcp_finish(conn, 0);
+    else if ((how & UTCP_SHUT_WR) != 0)
+        shut_sending(conn);
+    stack_want_tell(conn);
+    return 0;
+}
+
+/* A listener's children that nobody accepted have nobody to go to. */
+static void abort_children(struct utcp_conn *listener)
+{
+    struct utcp_stack *stack = listener->stack;
+    struct list *link = stack->all.next;
+
+    while (link != &stack->all) {
+        struct utcp_conn *conn = list_entry(link, struct utcp_conn, all_link);
+
+        link = link->next;
+        if (conn->listener == listener) {
+            tcp_reset_peer(conn);
+            tcp_finish(conn, 0);
+        }
+    }
+}
+
+static void let_go(struct utcp_conn *conn)
+{
+    conn->user = NULL;
+    list_remove(&conn->tell_link);
+    stack_remove_port(conn);
+    stack_reap(conn);
+}
+
+void utcp_close(struct utcp_conn *conn, utcp_time now)
+{
+    set_now(conn, now);
+    if (conn->state == TCP_LISTEN) {
+        abort_children(conn);
+        tcp_finish(conn, 0);
+    } else if (conn->state == TCP_SYN_SENT) {
+        tcp_finish(conn, 0);
+    } else if (conn->rcv_buf.len > 0 && tcp_synchronized(conn->state)) {
+        tcp_reset_peer(conn);
+        tcp_finish(conn, 0);
+    } else if (conn->state != TCP_CLOSED) {
+        shut_sending(conn);
+    }
+    if (conn->state == TCP_FIN_WAIT_2)
+        tcp_start_fin_wait2_orphan(conn);
+    let_go(conn);
+}
+
+void utcp_abort(struct utcp_conn *conn, utcp_time now)
+{
+    set_now(conn, now);
+    if (conn->state == TCP_LISTEN)
+        abort_children(conn);
+    else if (conn->state != TCP_TIME_WAIT && conn->state != TCP_SYN_SENT &&
+             conn->state != TCP_CLOSED)
+        tcp_reset_peer(conn);
+    tcp_finish(conn, 0);
+    let_go(conn);
+}
+
+/* ---- readiness, options, STATUS ---- */
+
+int utcp_take_error(struct utcp_conn *conn)
+{
+    int error = conn->error;
+
+    conn->error = 0;
+    if (error != 0)
+        stack_want_tell(conn);
+    return error;
+}
+
+/* Linux calls a socket writable when a third of the buffer is free: sk_stream_is_writeable(). */
+static bool writable(const struct utcp_conn *conn)
+{
+    return !can_send(conn) || send_room(conn) * 3 >= conn->snd_limit;
+}
+
+unsigned utcp_ready(const struct utcp_conn *conn)
+{
+    bool gone = conn->state == TCP_CLOSED && conn->had_peer;
+    bool end_of_data = conn->fin_received || conn->shut_rd || gone;
+    unsigned ready = 0;
+
+    if (conn->state == TCP_LISTEN)
+        return conn->accept_count > 0 ? UTCP_IN : 0;
+    if (connecting(conn))
+        return 0;
+    if (conn->rcv_buf.len > 0 || end_of_data || conn->error != 0)
+        ready |= UTCP_IN;
+    if (gone || writable(conn))
+        ready |= UTCP_OUT;
+    if (end_of_data)
+        ready |= UTCP_RDHUP;
+    if (gone || (end_of_data && conn->fin_queued))
+        ready |= UTCP_HUP;
+    if (conn->error != 0)
+        ready |= UTCP_ERR;
+    return ready;
+}
+
+/* Where an option of a plain number or flag is kept. */
+int utcp_set_option(struct utcp_conn *conn, enum utcp_option option, uint64_t value)
+{
+    if (value > INT32_MAX)
+        return -EINVAL;
+    switch (option) {
+    case UTCP_OPT_NODELAY:
+        conn->nodelay = value != 0;
+        stack_want_send(conn);
+        return 0;
+    case UTCP_OPT_REUSEADDR:
+        conn->reuse_addr = value != 0;
+        return 0;
+    case UTCP_OPT_REUSEPORT:
+        conn->reuse_port = value != 0;
+        return 0;
+    case UTCP_OPT_SND_BUF:
+        conn->snd_limit = value > 256 ? (uint32_t)value : 256;
+        stack_want_tell(conn);
+        return 0;
+    case UTCP_OPT_RCV_BUF:
+        /* Once the peer was promised a window, less room would break the promise. */
+        if (conn->rcv_buf.data == NULL && !tcp_synchronized(conn->state))
+            conn->rcv_limit = value > 256 ? (uint32_t)value : 256;
+        return 0;
+    case UTCP_OPT_MAXSEG:
+        if (value != 0 && (value < 48 || value > 65495))
+            return -EINVAL;
+        conn->mss_limit = (uint32_t)value;
+        return 0;
+    case UTCP_OPT_TTL:
+        if (value < 1 || value > 255)
+            return -EINVAL;
+        conn->ttl = (uint8_t)value;
+        return 0;
+    case UTCP_OPT_TOS:
+        conn->tos = (uint8_t)(value & 0xfc);
+        return value <= 255 ? 0 : -EINVAL;
+    }
+    return -EINVAL;
+}
+
+uint64_t utcp_get_option(const struct utcp_conn *conn, enum utcp_option option)
+{
+    switch (option) {
+    case UTCP_OPT_NODELAY:
+        return conn->nodelay;
+    case UTCP_OPT_REUSEADDR:
+        return conn->reuse_addr;
+    case UTCP_OPT_REUSEPORT:
+        return conn->reuse_port;
+    case UTCP_OPT_SND_BUF:
+        return conn->snd_limit;
+    case UTCP_OPT_RCV_BUF:
+        return conn->rcv_limit;
+    case UTCP_OPT_MAXSEG:
+        return conn->mss;
+    case UTCP_OPT_TTL:
+        return conn->ttl;
+    case UTCP_OPT_TOS:
+        return conn->tos;
+    }
+    return 0;
+}
+
+static uint32_t unsent_bytes(const struct utcp_conn *conn)
+{
+    tcp_seq end = snd_end(conn);
+
+    return conn->had_peer && seq_gt(end, conn->snd_max) ? end - conn->snd_max : 0;
+}
+
+static void describe_counts(const struct utcp_conn *conn, struct utcp_info *info)
+{
+    info->retransmits = conn->backoff;
+    info->total_retransmits = conn->count.retransmits;
+    info->bytes_sent = conn->count.bytes_sent;
+    info->bytes_retransmitted = conn->count.bytes_retransmitted;
+    info->bytes_acked = conn->count.bytes_acked;
+    info->bytes_received = conn->count.bytes_received;
+    info->segs_in = conn->count.segs_in;
+    info->segs_out = conn->count.segs_out;
+    info->accept_queued = conn->accept_count;
+    info->backlog = conn->backlog;
+}
+
+void utcp_info(const struct utcp_conn *conn, struct utcp_info *info)
+{
+    *info = (struct utcp_info){
+        .state = conn->state,
+        .local = conn->local,
+        .remote = conn->remote,
+        .mss = conn->mss,
+        .rcv_mss = conn->rcv_mss,
+        .cwnd = conn->cc.cwnd,
+        .ssthresh = conn->cc.ssthresh,
+        .snd_wnd = conn->snd_wnd,
+        .rcv_wnd = conn->rcv_adv - conn->rcv_nxt,
+        .snd_wscale = conn->snd_wscale,
+        .rcv_wscale = conn->rcv_wscale,
+        .wscale_ok = conn->wscale_ok,
+        .srtt = conn->rtt.srtt,
+        .rttvar = conn->rtt.rttvar,
+        .rto = rtt_rto(&conn->rtt, &conn->stack->settings, conn->backoff),
+        .rcv_queued = (uint32_t)conn->rcv_buf.len,
+        .snd_queued = (uint32_t)conn->snd_buf.len,
+        .snd_unsent = unsent_bytes(conn),
+    };
+    describe_counts(conn, info);
+}
