@@ -20,7 +20,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { HIGHEST_DESCRIPTOR = 1022, STACK_BYTES = 256 * 1024 };
+enum { HIGHEST_DESCRIPTOR = 1022, STACK_BYTES = 256 * 1024, LARGE_STACK_BYTES = 64 << 20 };
 
 static pthread_mutex_t control_lock = PTHREAD_MUTEX_INITIALIZER;
 static atomic_int program_end = -1;
@@ -140,14 +140,19 @@ void control_wake(void)
 
 static int create_thread(int engine_end)
 {
+    void *argument = (void *)(intptr_t)engine_end;
     pthread_attr_t attributes;
     int error;
 
     pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, STACK_BYTES);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    error =
-        pthread_create(&engine.thread, &attributes, engine_thread, (void *)(intptr_t)engine_end);
+    pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    error = pthread_create(&engine.thread, &attributes, engine_thread, argument);
+    if (error == EINVAL) {
+        /* A program with much thread-local storage, which lies on the stack, needs a larger one. */
+        pthread_attr_setstacksize(&attributes, LARGE_STACK_BYTES);
+        error = pthread_create(&engine.thread, &attributes, engine_thread, argument);
+    }
     pthread_attr_destroy(&attributes);
     return -error;
 }
