@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: MIT
+#
+# nc (openbsd) on our TCP and on the kernel's, in both roles.
+
+load lib
+
+setup_file() {
+    namespace_start net
+    persistent_device
+    make_file "$BATS_FILE_TMPDIR/there" 100000000
+    make_file "$BATS_FILE_TMPDIR/back" 100000000
+    make_file "$BATS_FILE_TMPDIR/short" 5000000
+}
+
+teardown_file() {
+    namespace_stop net
+}
+
+setup() {
+    cd "$BATS_FILE_TMPDIR"
+    rm -f received answer
+    server='' client=''
+}
+
+teardown() {
+    for pid in $server $client; do kill "$pid" 2>/dev/null || true; done
+    wait_until 30 no_keeper
+}
+
+# connects FILE COMMAND...: retries until our server is there; the file is its input.
+connects() {
+    local limit=$((SECONDS + 20)) input=$1
+    shift
+    until "$@" <"$input"; do
+        ((SECONDS < limit)) || return 1
+        sleep 0.1
+    done
+}
+
+@test "nc as a client sends 100 megabytes" {
+    start server nc -l 5000 >received
+    wait_until 10 kernel_listens 5000
+    cat there | ours nc -N $KERNEL 5000
+    wait "$server"
+    cmp there received
+}
+
+@test "nc as a client receives 100 megabytes" {
+    start server nc -N -l 5000 <back
+    wait_until 10 kernel_listens 5000
+    ours nc -d $KERNEL 5000 | cmp - back
+}
+
+@test "nc as a client sends and receives at the same time" {
+    start server nc -N -l 5000 <back >received
+    wait_until 10 kernel_listens 5000
+    ours nc -N $KERNEL 5000 <there >answer
+    wait "$server"
+    cmp there received
+    cmp back answer
+}
+
+@test "nc as a server receives 100 megabytes" {
+    start_ours server nc -l 5000 >received
+    connects there inside nc -N $STACK 5000
+    wait "$server"
+    cmp there received
+}
+
+@test "nc as a server sends 100 megabytes" {
+    start_ours server nc -N -l 5000 <back
+    connects /dev/null inside nc -d $STACK 5000 >answer
+    wait "$server"
+    cmp back answer
+}
+
+@test "nc as a server sends and receives at the same time" {
+    start_ours server nc -N -l 5000 <back >received
+    connects there inside nc -N $STACK 5000 >answer
+    wait "$server"
+    cmp there received
+    cmp back answer
+}
+
+@test "nc -k serves one client after another" {
+    start_ours server nc -k -l 5000 >received
+    connects short inside nc -N $STACK 5000
+    connects short inside nc -N $STACK 5000
+    wait_until 20 sh -c 'cat short short | cmp - received'
+}
+
+@test "after our FIN the peer's data still arrives" {
+    mkfifo later
+    start server nc -N -l 5000 <later >received
+    exec 7>later
+    wait_until 10 kernel_listens 5000
+    start_ours client nc -N $KERNEL 5000 <short >answer
+    wait_until 20 peer_saw_fin
+    cat back >&7
+    exec 7>&-
+    wait "$client"
+    cmp back answer
+    cmp short received
+}
+
+peer_saw_fin() {
+    inside ss -Htn state close-wait | grep -q "$STACK"
+}
+
+@test "the last byte arrives although nc exits at once" {
+    start server nc -l 5000 >received
+    wait_until 10 kernel_listens 5000
+    cat there | ours nc -q 0 $KERNEL 5000
+    wait "$server"
+    cmp there received
+}
+
+@test "the last byte arrives although nc exits at once, under 5 % loss" {
+    start server nc -l 5000 >received
+    wait_until 10 kernel_listens 5000
+    cat short | UTCP_IMPAIR='loss 5% seed 1' ours nc -q 0 $KERNEL 5000
+    wait "$server"
+    cmp short received
+}
+
+@test "a server's last byte arrives although it exits at once, under 5 % loss" {
+    start server env UTCP_IMPAIR='loss 5% seed 2' LD_PRELOAD="$LIBRARY" nc -q 0 -l 5000 <short
+    connects /dev/null inside nc -d $STACK 5000 >answer
+    wait "$server"
+    cmp short answer
+}
+
+@test "100 megabytes arrive both ways without offload" {
+    start server nc -N -l 5000 <back >received
+    wait_until 10 kernel_listens 5000
+    UTCP_SET=offload=0 ours nc -N $KERNEL 5000 <there >answer
+    wait "$server"
+    cmp there received
+    cmp back answer
+}
+
+@test "nc -z finds an open port and a closed one" {
+    start server nc -k -l 5000
+    wait_until 10 kernel_listens 5000
+    ours nc -z $KERNEL 5000
+    run -1 ours nc -z $KERNEL 5001
+}
+
+@test "nc -w gives up on a silent peer" {
+    start server nc -l 5000
+    wait_until 10 kernel_listens 5000
+    run ours nc -w 1 -d $KERNEL 5000
+}
