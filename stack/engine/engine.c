@@ -79,16 +79,21 @@ void engine_collect(void)
 /* True when there is work before the thread would wake by itself. */
 static bool work_waits(void)
 {
-    engine_collect();
     if (engine.dirty)
         return true;
     return engine.stack && (utcp_output_pending(engine.stack) ||
                             utcp_next_deadline(engine.stack) < engine.wakes_at);
 }
 
+/* The events are fetched even when the thread is awake: what a call has made of the mirror (filler
+ * for a full buffer) must be what the core believes to have told, or it will not tell of the change
+ * back. */
 void engine_unlock_waking(void)
 {
-    bool wake = engine.asleep && work_waits();
+    bool wake;
+
+    engine_collect();
+    wake = engine.asleep && work_waits();
 
     if (wake)
         engine.asleep = false;
