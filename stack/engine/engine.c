@@ -94,7 +94,6 @@ void engine_unlock_waking(void)
 
     engine_collect();
     wake = engine.asleep && work_waits();
-
     if (wake)
         engine.asleep = false;
     engine_unlock();
