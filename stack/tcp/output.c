@@ -28,10 +28,20 @@ static uint32_t min_u32(uint32_t a, uint32_t b)
 
 /* ---- what to send ---- */
 
+/* Limited transmit, RFC 3042: the first two duplicate ACKs each let one new segment out, so that a
+ * small window still brings the third, and with it fast retransmit instead of a time-out. */
+static uint32_t congestion_window(const struct utcp_conn *conn)
+{
+    const struct recovery *recovery = &conn->recovery;
+    uint32_t extra = recovery->active ? 0 : min_u32(recovery->dup_acks, 2) * conn->mss;
+
+    return conn->cc.cwnd + extra;
+}
+
 /* Bytes from snd_nxt that the peer's and the congestion window allow. */
 static uint32_t usable_window(const struct utcp_conn *conn)
 {
-    uint32_t window = min_u32(conn->snd_wnd, conn->cc.cwnd);
+    uint32_t window = min_u32(conn->snd_wnd, congestion_window(conn));
     uint32_t used = conn->snd_nxt - conn->snd_una;
     uint32_t head;
 
