@@ -21,6 +21,10 @@ void ip_input(struct utcp_stack *stack, const uint8_t *packet, size_t len, bool 
     struct ipv4 ip;
 
     stack->counters.ip_in++;
+    if (len > 0 && packet[0] >> 4 == 6) {
+        stack->counters.ip_not_ours++; /* kernels speak IPv6 to any interface */
+        return;
+    }
     if (!ipv4_parse(packet, len, &ip) || impossible_source(stack, &ip.src)) {
         stack->counters.ip_bad++;
         return;
