@@ -89,6 +89,7 @@ bool tcp_take_ack(struct utcp_conn *conn, const struct tcp_segment *segment)
         seq_lt(segment->ack, conn->snd_una - conn->snd_wnd_max)) {
         conn->stack->counters.tcp_challenge_acks++;
         tcp_ack_due(conn);
+        stack_want_send(conn);
         return false;
     }
     if (seq_gt(segment->ack, conn->snd_una))
