@@ -258,15 +258,23 @@ static void handle_socket(struct engine_socket *socket, uint32_t events)
     engine_unlock();
 }
 
-static void handle(const struct epoll_event *event)
+/* Requests come last: after the farewell there is nobody to handle the rest of the events. */
+static void handle(const struct epoll_event *events, int count)
 {
-    if (event->data.ptr == &engine.control) {
-        control_serve();
-    } else if (event->data.ptr == &engine.device) {
-        engine.readable |= (event->events & EPOLLIN) != 0;
-    } else {
-        handle_socket(event->data.ptr, event->events);
+    bool asked = false;
+
+    for (int i = 0; i < count; i++) {
+        void *tag = events[i].data.ptr;
+
+        if (tag == &engine.control)
+            asked = true;
+        else if (tag == &engine.device)
+            engine.readable |= (events[i].events & EPOLLIN) != 0;
+        else
+            handle_socket(tag, events[i].events);
     }
+    if (asked)
+        control_serve();
 }
 
 static utcp_time earliest(utcp_time a, utcp_time b)
@@ -326,8 +334,7 @@ void engine_wait(utcp_time until)
     engine_lock();
     engine.asleep = false;
     engine_unlock();
-    for (int i = 0; i < count; i++)
-        handle(&events[i]);
+    handle(events, count);
 }
 
 /* ---- the thread ---- */
