@@ -21,6 +21,8 @@ static size_t find(const struct ranges *set, tcp_seq seq)
 
 static void erase(struct ranges *set, size_t at, size_t count)
 {
+    if (count == 0)
+        return; /* there may be no items at all, and no memory for them */
     memmove(&set->items[at], &set->items[at + count],
             (set->count - at - count) * sizeof(*set->items));
     set->count -= count;
