@@ -115,7 +115,6 @@ void tcp_take_text(struct utcp_conn *conn, const struct tcp_segment *arrived)
     if (arrived->payload_len == 0 && (arrived->flags & TCP_FIN) == 0)
         return;
     trim(conn, &segment);
-    tcp_ack_due(conn);
     if (segment.payload_len == 0 && (segment.flags & TCP_FIN) == 0)
         conn->stack->counters.tcp_duplicates++;
     if ((segment.flags & TCP_FIN) != 0 && !conn->fin_seen) {
@@ -127,6 +126,8 @@ void tcp_take_text(struct utcp_conn *conn, const struct tcp_segment *arrived)
     if (seq_gt(segment.seq, conn->rcv_nxt)) {
         conn->stack->counters.tcp_out_of_order++;
         conn->acks_due++;
+    } else {
+        tcp_ack_due(conn);
     }
     if (segment.payload_len > 0)
         take_payload(conn, &segment);
