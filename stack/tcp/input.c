@@ -151,6 +151,9 @@ static enum verdict check_sequence(struct utcp_conn *conn, struct tcp_segment *s
         }
         segment->flags &= (uint8_t)~TCP_SYN;
         segment->seq++;
+        /* The window of a SYN is not scaled; that of the bare ACK which it passes for from here
+         * is. What is lost by rounding down comes back with the next segment. */
+        segment->window = (uint16_t)(segment->window >> conn->snd_wscale);
     }
     if (in_window(conn, segment))
         return GO_ON;
