@@ -151,6 +151,8 @@ static bool plan_next(const struct utcp_conn *conn, struct plan *plan)
 {
     if (plan_syn(conn, plan))
         return true;
+    if (conn->state == TCP_SYN_RECEIVED)
+        return plan_ack(conn, plan); /* a challenge: what came was out of place */
     if (!tcp_synchronized(conn->state))
         return false;
     return plan_head(conn, plan) || plan_data(conn, plan) || plan_probe(conn, plan) ||
