@@ -1,0 +1,558 @@
+/* SPDX-License-Identifier: MIT */
+#include "harness.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/checksum.h"
+#include "stack.h"
+#include "wire/bytes.h"
+
+#define SENT_MAX 4096
+#define PACKET_MAX 65536
+
+struct world world;
+
+/* The packets sent and not yet expected: a queue. */
+static struct sent {
+    uint8_t *bytes;
+    size_t len;
+} sent[SENT_MAX];
+static size_t sent_first, sent_count;
+
+/* ---- memory and randomness ---- */
+
+#define BLOCK_HEADER 16
+
+static void *count_alloc(void *ctx, size_t size)
+{
+    uint8_t *block;
+
+    (void)ctx;
+    if (world.memory_left == 0)
+        return NULL;
+    world.memory_left--;
+    block = calloc(1, BLOCK_HEADER + size);
+    assert_non_null(block);
+    memcpy(block, &size, sizeof(size));
+    world.memory_bytes += size;
+    return block + BLOCK_HEADER;
+}
+
+static void count_free(void *ctx, void *memory, size_t size)
+{
+    uint8_t *block = (uint8_t *)memory - BLOCK_HEADER;
+    size_t was;
+
+    (void)ctx;
+    memcpy(&was, block, sizeof(was));
+    assert_int_equal(was, size);
+    world.memory_bytes -= size;
+    free(block);
+}
+
+/* A linear congruential generator: the same bytes in every run. */
+static void seeded_fill(void *ctx, void *buffer, size_t size)
+{
+    uint8_t *bytes = buffer;
+
+    (void)ctx;
+    for (size_t i = 0; i < size; i++) {
+        world.random = world.random * UINT64_C(6364136223846793005) + 1442695040888963407u;
+        bytes[i] = (uint8_t)(world.random >> 56);
+    }
+}
+
+/* ---- life ---- */
+
+int world_setup(void **state)
+{
+    (void)state;
+    world = (struct world){
+        .mtu_bytes = 1500,
+        .now = 1000 * UTCP_SEC,
+        .peer_isn = 100000,
+        .peer_port = PEER_PORT,
+        .peer_mss = 1460,
+        .memory_left = SIZE_MAX,
+        .written = 1,
+        .read = 1,
+    };
+    utcp_settings_init(&world.settings);
+    return 0;
+}
+
+int world_teardown(void **state)
+{
+    (void)state;
+    drop_sent();
+    if (world.stack != NULL)
+        utcp_destroy(world.stack);
+    world.stack = NULL;
+    return world.memory_bytes == 0 ? 0 : -1;
+}
+
+static const struct utcp_addr own_addr = {UTCP_IPV4, {10, 0, 0, 1}};
+static const struct utcp_addr peer_addr = {UTCP_IPV4, {10, 0, 0, 2}};
+
+struct utcp_endpoint peer_endpoint(void)
+{
+    return (struct utcp_endpoint){.addr = peer_addr, .port = world.peer_port};
+}
+
+static struct utcp_endpoint own_endpoint(void)
+{
+    return (struct utcp_endpoint){.addr = own_addr, .port = OWN_PORT};
+}
+
+void start_stack(void)
+{
+    struct utcp_config config = {
+        .allocator = {.alloc = count_alloc, .free = count_free},
+        .random = {.fill = seeded_fill},
+        .settings = world.settings,
+        .addr = own_addr,
+        .mtu_bytes = world.mtu_bytes,
+        .congestion = "reno",
+    };
+
+    if (world.stack == NULL)
+        world.stack = utcp_create(&config, world.now);
+    assert_non_null(world.stack);
+}
+
+void choose_iss(tcp_seq iss)
+{
+    struct utcp_endpoint own = own_endpoint(), peer = peer_endpoint();
+    tcp_seq base;
+
+    /* RFC 6528: a hash of the four-tuple, and a clock with a tick of 4 microseconds. */
+    start_stack();
+    base = (tcp_seq)stack_hash_tuple(world.stack, &own, &peer, 0);
+    world.now = ((uint64_t)(tcp_seq)(iss - base) + (UINT64_C(1) << 32)) * 4 * UTCP_USEC;
+}
+
+/* ---- taking what is sent ---- */
+
+static bool parse(const struct sent *packet, struct tcp_segment *segment)
+{
+    struct ipv4 ip;
+
+    if (!ipv4_parse(packet->bytes, packet->len, &ip) || ip.protocol != IP_TCP)
+        return false;
+    segment->src.addr = ip.src;
+    segment->dst.addr = ip.dst;
+    return tcp_parse(ip.payload, ip.payload_len, true, segment);
+}
+
+static void check_right_edge(const struct tcp_segment *segment)
+{
+    unsigned scale = world.peer_scales ? world.own_wscale : 0;
+    tcp_seq edge = segment->ack + ((uint32_t)segment->window << scale);
+
+    if ((segment->flags & TCP_SYN) != 0 || (segment->flags & TCP_RST) != 0)
+        return;
+    assert_true(!world.right_edge_known || seq_ge(edge, world.right_edge));
+    world.right_edge = edge;
+    world.right_edge_known = true;
+}
+
+static void check_sent(const struct sent *packet)
+{
+    struct tcp_segment segment;
+
+    if (packet->bytes[9] != IP_TCP)
+        return;
+    assert_true(parse(packet, &segment));
+    if ((segment.flags & TCP_SYN) != 0) {
+        world.iss = segment.seq;
+        world.own_wscale = segment.options.wscale;
+    }
+    assert_true(packet->len <= world.mtu_bytes);
+    assert_true(segment.payload_len <= world.peer_mss);
+    check_right_edge(&segment);
+    for (uint32_t i = 0; i < segment.payload_len; i++)
+        assert_int_equal(segment.payload[i], pattern(segment.seq - world.iss + i));
+}
+
+static void keep(const uint8_t *bytes, size_t len)
+{
+    struct sent *packet = &sent[(sent_first + sent_count++) % SENT_MAX];
+
+    assert_true(sent_count < SENT_MAX);
+    *packet = (struct sent){.bytes = malloc(len), .len = len};
+    assert_non_null(packet->bytes);
+    memcpy(packet->bytes, bytes, len);
+    check_sent(packet);
+}
+
+static void take_output(void)
+{
+    static uint8_t buffer[PACKET_MAX];
+    struct utcp_packet packet;
+
+    while (utcp_output(world.stack, &packet, world.now)) {
+        size_t offset = 0, len;
+
+        while ((len = utcp_cut_next(&packet, &offset, buffer)) > 0)
+            keep(buffer, len);
+        utcp_output_done(world.stack, &packet);
+        check_world();
+    }
+    assert_false(utcp_output_pending(world.stack));
+}
+
+void check_world(void)
+{
+    const char *broken = utcp_check(world.stack);
+
+    if (broken != NULL)
+        fail_msg("invariant broken: %s", broken);
+}
+
+/* After each call into the stack. */
+static void settle(void)
+{
+    struct utcp_event event;
+
+    check_world();
+    if (!world.held)
+        take_output();
+    while (utcp_next_event(world.stack, &event))
+        assert_non_null(event.user);
+}
+
+void release(void)
+{
+    world.held = false;
+    settle();
+}
+
+static struct sent next_sent(void)
+{
+    struct sent packet = sent[sent_first];
+
+    assert_true(sent_count > 0);
+    sent_first = (sent_first + 1) % SENT_MAX;
+    sent_count--;
+    return packet;
+}
+
+size_t take_packet(uint8_t *buffer, size_t size)
+{
+    struct sent packet;
+
+    if (sent_count == 0)
+        return 0;
+    packet = next_sent();
+    assert_true(packet.len <= size);
+    memcpy(buffer, packet.bytes, packet.len);
+    free(packet.bytes);
+    return packet.len;
+}
+
+size_t drop_sent(void)
+{
+    size_t count = sent_count;
+
+    while (sent_count > 0)
+        free(next_sent().bytes);
+    return count;
+}
+
+/* ---- expecting ---- */
+
+#define TEXT_MAX 160
+
+static const char *flag_text(unsigned flags)
+{
+    static const char letters[] = "FSRPAUEC";
+    static char text[sizeof(letters)];
+    size_t len = 0;
+
+    for (size_t i = 0; i < sizeof(letters) - 1; i++) {
+        if ((flags & 1u << i) != 0)
+            text[len++] = letters[i];
+    }
+    text[len] = '\0';
+    return text;
+}
+
+static void describe(char text[TEXT_MAX], const struct tcp_segment *segment)
+{
+    const struct tcp_options *options = &segment->options;
+    int wscale = options->has_wscale ? options->wscale : NO_WSCALE;
+
+    snprintf(text, TEXT_MAX, "%s seq %u ack %u window %u len %u mss %u wscale %d to %u",
+             flag_text(segment->flags), segment->seq, segment->ack, segment->window,
+             segment->payload_len, options->mss, wscale, segment->dst.port);
+}
+
+static void describe_next(char text[TEXT_MAX])
+{
+    struct tcp_segment segment;
+    struct sent packet;
+
+    if (sent_count == 0) {
+        strcpy(text, "nothing");
+        return;
+    }
+    packet = next_sent();
+    if (parse(&packet, &segment)) {
+        segment.seq -= world.iss;
+        /* Without the ACK bit the field must be 0 as it is. */
+        if ((segment.flags & TCP_ACK) != 0)
+            segment.ack -= world.peer_isn;
+        describe(text, &segment);
+    } else {
+        snprintf(text, TEXT_MAX, "a packet of protocol %u", packet.bytes[9]);
+    }
+    free(packet.bytes);
+}
+
+void expect_at(const char *file, int line, unsigned flags, tcp_seq seq, tcp_seq ack,
+               uint16_t window, uint32_t len, struct peer options)
+{
+    char expected[TEXT_MAX], got[TEXT_MAX];
+    struct tcp_segment segment = {
+        .dst.port = world.peer_port,
+        .seq = seq,
+        .ack = ack,
+        .flags = (uint8_t)flags,
+        .window = window,
+        .payload_len = len,
+        .options = {.mss = options.mss, .has_wscale = options.wscale != NO_WSCALE},
+    };
+
+    if (segment.options.has_wscale)
+        segment.options.wscale = (uint8_t)options.wscale;
+    describe(expected, &segment);
+    describe_next(got);
+    if (strcmp(expected, got) == 0)
+        return;
+    print_error("expected %s\n     got %s\n", expected, got);
+    _fail(file, line);
+}
+
+void expect_nothing_at(const char *file, int line)
+{
+    char got[TEXT_MAX];
+
+    if (sent_count == 0)
+        return;
+    describe_next(got);
+    print_error("expected nothing\n     got %s\n", got);
+    _fail(file, line);
+}
+
+/* ---- the peer ---- */
+
+uint8_t pattern(tcp_seq relative)
+{
+    return (uint8_t)(relative * 7 + (relative >> 8) * 13);
+}
+
+size_t build_ip(uint8_t *packet, uint8_t protocol, const uint8_t *payload, size_t len)
+{
+    struct ipv4 ip = {
+        .src = peer_addr,
+        .dst = own_addr,
+        .protocol = protocol,
+        .ttl = 64,
+        .payload_len = len,
+    };
+
+    ipv4_write(packet, &ip);
+    memmove(packet + IPV4_HEADER, payload, len);
+    return IPV4_HEADER + len;
+}
+
+void inject_bytes(const uint8_t *packet, size_t len)
+{
+    /* A copy of just this size, so that a read beyond it is seen by the sanitizer. */
+    uint8_t *copy = malloc(len > 0 ? len : 1);
+
+    assert_non_null(copy);
+    memcpy(copy, packet, len);
+    utcp_input(world.stack, copy, len, 0, world.now);
+    free(copy);
+    settle();
+}
+
+static void inject_segment(struct tcp_segment *segment)
+{
+    static uint8_t tcp[PACKET_MAX], packet[PACKET_MAX];
+    size_t header, len;
+
+    segment->src = peer_endpoint();
+    segment->dst = own_endpoint();
+    header = tcp_write(tcp, segment);
+    for (uint32_t i = 0; i < segment->payload_len; i++)
+        tcp[header + i] = pattern(segment->seq - world.peer_isn + i);
+    len = build_ip(packet, IP_TCP, tcp, header + segment->payload_len);
+    utcp_packet_fill_checksum(packet, len);
+    inject_bytes(packet, len);
+}
+
+void inject(unsigned flags, tcp_seq seq, tcp_seq ack, uint16_t window, uint32_t len)
+{
+    struct tcp_segment segment = {
+        .seq = world.peer_isn + seq,
+        .ack = (flags & TCP_ACK) != 0 ? world.iss + ack : 0,
+        .flags = (uint8_t)flags,
+        .window = window,
+        .payload_len = len,
+    };
+
+    inject_segment(&segment);
+}
+
+void inject_syn(unsigned flags, tcp_seq seq, tcp_seq ack, struct peer peer)
+{
+    struct tcp_segment segment = {
+        .seq = world.peer_isn + seq,
+        .ack = (flags & TCP_ACK) != 0 ? world.iss + ack : 0,
+        .flags = (uint8_t)flags,
+        .window = peer.window,
+        .options = {.mss = peer.mss, .has_wscale = peer.wscale != NO_WSCALE},
+    };
+
+    if (segment.options.has_wscale)
+        segment.options.wscale = (uint8_t)peer.wscale;
+    world.peer_scales = segment.options.has_wscale;
+    inject_segment(&segment);
+}
+
+/* ---- time ---- */
+
+void advance_by(utcp_time ns)
+{
+    utcp_time end = world.now + ns;
+
+    while (utcp_next_deadline(world.stack) <= end) {
+        utcp_time deadline = utcp_next_deadline(world.stack);
+
+        world.now = deadline > world.now ? deadline : world.now;
+        utcp_advance(world.stack, world.now);
+        settle();
+    }
+    world.now = end;
+    utcp_advance(world.stack, world.now);
+    settle();
+}
+
+void nothing_before_at(const char *file, int line, utcp_time ns)
+{
+    advance_by(ns - 1);
+    expect_nothing_at(file, line);
+    advance_by(1);
+}
+
+/* ---- constructors ---- */
+
+struct peer plain_peer(uint16_t window)
+{
+    return (struct peer){.window = window, .mss = 1000, .wscale = NO_WSCALE};
+}
+
+void start_connecting(void)
+{
+    struct utcp_endpoint own = own_endpoint(), peer = peer_endpoint();
+
+    start_stack();
+    world.conn = utcp_open(world.stack, &world);
+    assert_non_null(world.conn);
+    assert_int_equal(utcp_bind(world.conn, &own), 0);
+    assert_int_equal(utcp_connect(world.conn, &peer, world.now), 0);
+    settle();
+}
+
+void start_listening(unsigned backlog)
+{
+    struct utcp_endpoint own = own_endpoint();
+
+    start_stack();
+    world.listener = utcp_open(world.stack, &world);
+    assert_non_null(world.listener);
+    assert_int_equal(utcp_bind(world.listener, &own), 0);
+    assert_int_equal(utcp_listen(world.listener, backlog), 0);
+}
+
+static void set_peer(struct peer peer)
+{
+    world.peer_mss = peer.mss != 0 ? peer.mss : 536;
+    if (world.peer_mss < 48)
+        world.peer_mss = 48;
+}
+
+void established_client(struct peer peer)
+{
+    set_peer(peer);
+    start_connecting();
+    assert_int_equal(drop_sent(), 1);
+    inject_syn(SA, 0, 1, peer);
+    expect_state(TCP_ESTABLISHED);
+    assert_int_equal(drop_sent(), 1);
+}
+
+void established_server(struct peer peer)
+{
+    set_peer(peer);
+    start_listening(8);
+    inject_syn(S, 0, 0, peer);
+    assert_int_equal(drop_sent(), 1);
+    inject(A, 1, 1, peer.window, 0);
+    world.conn = utcp_accept(world.listener, &world);
+    assert_non_null(world.conn);
+    expect_state(TCP_ESTABLISHED);
+    expect_nothing();
+}
+
+/* ---- the user ---- */
+
+void write_bytes(uint32_t len)
+{
+    struct utcp_slice space[2];
+    uint32_t at = 0;
+
+    assert_true(utcp_send_space(world.conn, space) >= (long)len);
+    for (size_t slice = 0; slice < 2; slice++) {
+        for (size_t i = 0; i < space[slice].len && at < len; i++)
+            space[slice].data[i] = pattern(world.written + at++);
+    }
+    world.written += len;
+    utcp_send_commit(world.conn, len, world.now);
+    settle();
+}
+
+void read_bytes(uint32_t len)
+{
+    struct utcp_slice data[2];
+    uint32_t at = 0;
+
+    assert_true(utcp_receive_data(world.conn, data) >= (long)len);
+    for (size_t slice = 0; slice < 2; slice++) {
+        for (size_t i = 0; i < data[slice].len && at < len; i++)
+            assert_int_equal(data[slice].data[i], pattern(world.read + at++));
+    }
+    assert_int_equal(at, len);
+    world.read += len;
+    utcp_receive_commit(world.conn, len, world.now);
+    settle();
+}
+
+void close_conn(void)
+{
+    utcp_close(world.conn, world.now);
+    settle();
+}
+
+void expect_connections(uint32_t count)
+{
+    struct utcp_population population;
+
+    /* What has ended is freed when the next call begins. */
+    utcp_advance(world.stack, world.now);
+    utcp_population(world.stack, &population);
+    assert_int_equal(population.connections, count);
+}
