@@ -37,7 +37,8 @@ enum {
     POOL_MADE_MAX = 64,    /* as many /30s as the net has */
     DEFAULT_MTU = 1500,
     TCP_CHECKSUM_OFFSET = 16,
-    KEEPER_WAIT_MS = 3000,
+    KEEPER_WAIT_MS = 3000,    /* for a device, when this process may not make one */
+    KEEPER_PATIENCE_MS = 250, /* before it makes one; keepers mostly go within 100 ms */
     KEEPER_POLL_MS = 20,
 };
 
@@ -51,6 +52,7 @@ struct opening {
     struct device *device;
     int control;  /* a socket for the interface requests */
     bool capable; /* CAP_NET_ADMIN is raised */
+    bool patient; /* rather waits for a keeper's device than makes another */
     bool offload; /* wanted */
     char *why;
     size_t why_size;
@@ -377,7 +379,7 @@ static int open_existing(struct opening *o, bool *soon)
         if (!error)
             return 0;
         if (error == -EBUSY)
-            *soon |= o->capable ? false : refuse_busy(o, name, holders, sizeof holders);
+            *soon |= refuse_busy(o, name, holders, sizeof holders);
         if (error != -EPERM && error != -EINVAL)
             result = error;
     }
@@ -401,9 +403,11 @@ static int open_pooled(struct opening *o, bool *soon)
 {
     char name[IF_NAMESIZE];
     int error = open_existing(o, soon);
+    bool waits = *soon && o->patient;
 
-    if (!error || (!o->capable && error != -ENODEV))
+    if (!error || (error != -ENODEV && (!o->capable || waits)))
         return error;
+    o->why[0] = '\0';
     if (o->capable)
         error = make_first(o);
     else
@@ -454,9 +458,11 @@ int device_open(struct device *device, const struct config *config, char *why, s
     if (o.control < 0)
         return refuse_errno(&o, o.control, "a socket for requests");
     o.capable = set_capability(CAP_SET);
+    o.patient = true;
     error = choose(&o, &soon);
     for (int waited = 0; error && soon && waited < KEEPER_WAIT_MS; waited += KEEPER_POLL_MS) {
         sys_sleep(KEEPER_POLL_MS * UTCP_MSEC);
+        o.patient = waited < KEEPER_PATIENCE_MS;
         error = choose(&o, &soon);
     }
     set_capability(CAP_CLEAR);
