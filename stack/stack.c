@@ -567,6 +567,10 @@ static bool unfinished(const struct utcp_conn *conn)
 void utcp_population(const struct utcp_stack *stack, struct utcp_population *population)
 {
     *population = (struct utcp_population){.connections = (uint32_t)stack->conns};
-    for (const struct list *link = stack->all.next; link != &stack->all; link = link->next)
-        population->unfinished += unfinished(list_entry(link, struct utcp_conn, all_link));
+    for (const struct list *link = stack->all.next; link != &stack->all; link = link->next) {
+        const struct utcp_conn *conn = list_entry(link, struct utcp_conn, all_link);
+
+        population->unfinished += unfinished(conn);
+        population->half_closed += conn->state == TCP_FIN_WAIT_2;
+    }
 }

@@ -346,11 +346,17 @@ struct utcp_counters {
 
 const struct utcp_counters *utcp_counters(const struct utcp_stack *stack);
 
-/* Connections in the table, and those of them that still have something to say: data or a FIN that
- * the peer has not acknowledged. TIME-WAIT and FIN-WAIT-2 have none. */
+/*
+ * Connections by what is left to do for them.
+ *
+ * connections   all there are
+ * unfinished    have data or a FIN that the peer has not acknowledged
+ * half_closed   have only the peer's FIN to wait for (FIN-WAIT-2)
+ */
 struct utcp_population {
     uint32_t connections;
     uint32_t unfinished;
+    uint32_t half_closed;
 };
 
 void utcp_population(const struct utcp_stack *stack, struct utcp_population *population);

@@ -14,7 +14,7 @@
  * moment, so nobody else is inside the stack.
  *
  * The keeper goes when nothing is unfinished any more: at the latest when the core has given up on
- * every peer. It lingers a moment to answer the peer's FIN, but does not sit out TIME-WAIT, for it
+ * every peer. It lingers a moment for the peer's FIN if that has not come, but does not sit out TIME-WAIT, for it
  * holds the device; and it waits only so long for other processes that still hold descriptors.
  */
 #include "state.h"
@@ -99,7 +99,7 @@ static utcp_time stays_until(void)
     if (population.unfinished || traffic_waiting() || utcp_output_pending(engine.stack) ||
         has_open_end())
         return engine.last_input + PATIENCE;
-    return population.connections ? engine.last_input + LINGER : 0;
+    return population.half_closed ? engine.last_input + LINGER : 0;
 }
 
 static _Noreturn void keep(void)
