@@ -74,10 +74,22 @@ static void take_new_ack(struct utcp_conn *conn, tcp_seq ack)
     conn->snd_nxt = seq_max(conn->snd_nxt, ack);
     /* RFC 6298 (5.3): "When an ACK is received that acknowledges new data, restart the
      * retransmission timer". */
-    conn->backoff = 0;
+    conn->backoff = conn->unanswered = 0;
     tcp_timer_stop(conn, TIMER_RETRANSMIT);
     if (recovery_on_ack(conn, event.acked) && limited)
         conn->cc.ops->on_ack(&conn->cc, &event);
+}
+
+/* "As long as the receiving TCP peer continues to send ACKs in response to the probe segments, the
+ * sending TCP peer MUST allow the connection to stay open" (RFC 9293 section 3.8.6.1). What is in
+ * flight when the peer closes its window probes by being sent again. Probing ends when the window
+ * opens. */
+static void take_answer_to_probe(struct utcp_conn *conn)
+{
+    if (in_flight(conn) == 0 || conn->snd_wnd == 0)
+        conn->unanswered = 0;
+    if (in_flight(conn) == 0 && conn->snd_wnd > 0)
+        conn->backoff = 0;
 }
 
 bool tcp_take_ack(struct utcp_conn *conn, const struct tcp_segment *segment)
@@ -96,9 +108,8 @@ bool tcp_take_ack(struct utcp_conn *conn, const struct tcp_segment *segment)
         take_new_ack(conn, segment->ack);
     else if (is_duplicate(conn, segment))
         recovery_on_dup_ack(conn);
-    if (in_flight(conn) == 0)
-        conn->backoff = 0; /* a probe was answered */
     update_window(conn, segment);
+    take_answer_to_probe(conn);
     tcp_timer_review(conn);
     stack_want_send(conn);
     return true;

@@ -90,7 +90,7 @@ void tcp_establish(struct utcp_conn *conn, const struct tcp_segment *segment)
     conn->snd_una = conn->iss + 1;
     conn->snd_nxt = seq_max(conn->snd_nxt, conn->snd_una);
     conn->send_syn = false;
-    conn->backoff = 0;
+    conn->backoff = conn->unanswered = 0;
     tcp_timer_stop(conn, TIMER_RETRANSMIT);
     conn->snd_wnd = (uint32_t)segment->window << (syn ? 0 : conn->snd_wscale);
     conn->snd_wnd_max = conn->snd_wnd;

@@ -84,7 +84,8 @@ struct utcp_conn {
     struct rtt rtt;
     struct recovery recovery;
     struct cc cc;
-    unsigned backoff;         /* time-outs (or probes) in a row without an answer */
+    unsigned backoff;         /* time-outs (or probes) in a row: each doubles the next interval */
+    unsigned unanswered;      /* ... since the peer last answered: too many end the connection */
     utcp_time timers[TIMERS]; /* UTCP_NEVER = not running */
     utcp_time oow_ack_time;   /* when a segment outside the window was last answered */
 

@@ -107,10 +107,11 @@ static void time_out(struct utcp_conn *conn)
 
 static void fire_retransmit(struct utcp_conn *conn)
 {
-    if (conn->backoff >= retry_limit(conn)) {
+    if (conn->unanswered >= retry_limit(conn)) {
         time_out(conn);
         return;
     }
+    conn->unanswered++;
     conn->backoff++;
     conn->stack->counters.tcp_timeouts++;
     conn->rtt.timing = false;
@@ -125,14 +126,15 @@ static void fire_retransmit(struct utcp_conn *conn)
     stack_want_send(conn);
 }
 
-/* RFC 9293 section 3.8.6.1: the probes go on for as long as the peer answers them: each answer sets
- * backoff to 0. */
+/* RFC 9293 section 3.8.6.1: the probes go on for as long as the peer answers them, and the interval
+ * "SHOULD increase exponentially" even so. */
 static void fire_persist(struct utcp_conn *conn)
 {
-    if (conn->backoff >= retry_limit(conn)) {
+    if (conn->unanswered >= retry_limit(conn)) {
         time_out(conn);
         return;
     }
+    conn->unanswered++;
     conn->backoff++;
     conn->probe_now = true;
     start_after(conn, TIMER_PERSIST, backed_off_rto(conn));

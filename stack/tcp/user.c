@@ -82,7 +82,7 @@ static int may_connect(const struct utcp_conn *conn, const struct utcp_endpoint 
 static void forget_last_attempt(struct utcp_conn *conn)
 {
     conn->error = conn->soft_error = 0;
-    conn->backoff = 0;
+    conn->backoff = conn->unanswered = 0;
     conn->had_peer = false;
     if (!conn->bound)
         conn->local.port = 0;
