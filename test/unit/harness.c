@@ -490,6 +490,7 @@ void established_client(struct peer peer)
     set_peer(peer);
     start_connecting();
     assert_int_equal(drop_sent(), 1);
+    advance_by(RTT);
     inject_syn(SA, 0, 1, peer);
     expect_state(TCP_ESTABLISHED);
     assert_int_equal(drop_sent(), 1);
@@ -501,6 +502,7 @@ void established_server(struct peer peer)
     start_listening(8);
     inject_syn(S, 0, 0, peer);
     assert_int_equal(drop_sent(), 1);
+    advance_by(RTT);
     inject(A, 1, 1, peer.window, 0);
     world.conn = utcp_accept(world.listener, &world);
     assert_non_null(world.conn);

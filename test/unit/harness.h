@@ -32,6 +32,10 @@
 /* The window we advertise without scaling: the receive buffer has 1 MB. */
 #define WIN 65535
 
+/* The handshakes of the constructors take this long, so the first RTO is 200 ms more. */
+#define RTT (10 * UTCP_MSEC)
+#define RTO (RTT + 200 * UTCP_MSEC)
+
 /* Flags as they mostly come together. */
 enum {
     S = TCP_SYN,
