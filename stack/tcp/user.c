@@ -61,6 +61,13 @@ int utcp_bind(struct utcp_conn *conn, const struct utcp_endpoint *local)
     return 0;
 }
 
+/* As on Linux, a socket that was once connected never connects again: its buffers still hold what
+ * was said on the old connection. */
+static bool was_established(const struct utcp_conn *conn)
+{
+    return conn->cc.ops != NULL;
+}
+
 /* 0 when a connection may be begun now. */
 static int may_connect(const struct utcp_conn *conn, const struct utcp_endpoint *remote)
 {
@@ -68,7 +75,7 @@ static int may_connect(const struct utcp_conn *conn, const struct utcp_endpoint 
         return -EISCONN;
     if (conn->state == TCP_SYN_SENT || conn->state == TCP_SYN_RECEIVED)
         return -EALREADY;
-    if (conn->state != TCP_CLOSED)
+    if (conn->state != TCP_CLOSED || was_established(conn))
         return -EISCONN;
     if (remote->addr.family != UTCP_IPV4)
         return -EAFNOSUPPORT;
