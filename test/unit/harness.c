@@ -167,6 +167,7 @@ static void check_sent(const struct sent *packet)
     if ((segment.flags & TCP_SYN) != 0) {
         world.iss = segment.seq;
         world.own_wscale = segment.options.wscale;
+        world.right_edge_known = false;
     }
     assert_true(packet->len <= world.mtu_bytes);
     assert_true(segment.payload_len <= world.peer_mss);
