@@ -70,7 +70,8 @@ inside_of() {
 
 # start VARIABLE COMMAND...: inside, in the background; its process id is then in the variable.
 start() {
-    nsenter --target "$net" --net --mount --wd="$PWD" -- "${@:2}" 3>&- &
+    # <&0: else bash gives what runs in the background an empty input.
+    nsenter --target "$net" --net --mount --wd="$PWD" -- "${@:2}" <&0 3>&- 7>&- &
     printf -v "$1" %s "$!"
 }
 

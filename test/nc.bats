@@ -18,7 +18,7 @@ teardown_file() {
 
 setup() {
     cd "$BATS_FILE_TMPDIR"
-    rm -f received answer
+    rm -f received answer later
     server='' client=''
 }
 
@@ -91,8 +91,8 @@ connects() {
 
 @test "after our FIN the peer's data still arrives" {
     mkfifo later
+    exec 7<>later
     start server nc -N -l 5000 <later >received
-    exec 7>later
     wait_until 10 kernel_listens 5000
     start_ours client nc -N $KERNEL 5000 <short >answer
     wait_until 20 peer_saw_fin

@@ -104,10 +104,10 @@ int engine_listen(struct engine_socket *socket, int fd, int backlog);
 int engine_connect(struct engine_socket *socket, int fd, const struct engine_endpoint *remote);
 
 /*
- * Takes a connection that was sent through the listener's descriptor. Blocks in the kernel as the descriptor says (O_NONBLOCK,
- * SO_RCVTIMEO, signals: -EAGAIN, -EINTR) and is a cancellation point through the `receive` function given, which is libc's recvmsg
- * (it alone touches errno). Returns the new descriptor, with flags
- * as engine_socket_open(); *accepted is held for the caller.
+ * Takes a connection that was sent through the listener's descriptor. Blocks in the kernel as the
+ * descriptor says (O_NONBLOCK, SO_RCVTIMEO, signals: -EAGAIN, -EINTR) and is a cancellation point
+ * through the `receive` function given, which is libc's recvmsg (it alone touches errno). Returns the
+ * new descriptor, with flags as engine_socket_open(); *accepted is held for the caller.
  */
 struct msghdr;
 typedef ssize_t engine_recvmsg(int fd, struct msghdr *message, int flags);
@@ -115,9 +115,9 @@ int engine_accept(int listener_fd, unsigned flags, engine_recvmsg *receive,
                   struct engine_socket **accepted, struct engine_endpoint *remote);
 
 enum {
-    ENGINE_PEEK = 1,     /* receive: leave the bytes where they are */
-    ENGINE_DISCARD = 2,  /* receive: drop the bytes, write nothing (MSG_TRUNC) */
-    ENGINE_MORE = 4,     /* send: more will follow at once (MSG_MORE) */
+    ENGINE_PEEK = 1,    /* receive: leave the bytes where they are */
+    ENGINE_DISCARD = 2, /* receive: drop the bytes, write nothing (MSG_TRUNC) */
+    ENGINE_MORE = 4,    /* send: more will follow at once (MSG_MORE) */
 };
 
 /*
@@ -163,9 +163,9 @@ struct engine_status {
     bool connecting;   /* the handshake is under way */
     bool wscale_ok;
     struct engine_endpoint local, remote;
-    uint32_t readable;       /* bytes that wait: FIONREAD */
-    uint32_t unacked_bytes;  /* sent or not, not acknowledged: SIOCOUTQ */
-    uint32_t unsent_bytes;   /* SIOCOUTQNSD */
+    uint32_t readable;      /* bytes that wait: FIONREAD */
+    uint32_t unacked_bytes; /* sent or not, not acknowledged: SIOCOUTQ */
+    uint32_t unsent_bytes;  /* SIOCOUTQNSD */
     uint32_t snd_mss, rcv_mss, pmtu;
     uint32_t cwnd, ssthresh; /* segments, as Linux counts */
     uint32_t snd_wnd, rcv_wnd;

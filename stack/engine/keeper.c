@@ -14,8 +14,9 @@
  * moment, so nobody else is inside the stack.
  *
  * The keeper goes when nothing is unfinished any more: at the latest when the core has given up on
- * every peer. It lingers a moment for the peer's FIN if that has not come, but does not sit out TIME-WAIT, for it
- * holds the device; and it waits only so long for other processes that still hold descriptors.
+ * every peer. It lingers a moment for the peer's FIN if that has not come, but does not sit out
+ * TIME-WAIT, for it holds the device; and it waits only so long for other processes that still hold
+ * descriptors.
  */
 #include "state.h"
 

@@ -7,21 +7,25 @@
  * TCP socket would show.
  *
  *	readable	the engine sends one byte; the receive that leaves nothing behind takes it
- *out. While it lies there no second one is sent. not writable	the calling thread writes filler
- *into the program's own end. Its send buffer is the smallest there is (4608 bytes), of which a
- *quarter may be used while it counts as writable: one skb of 1024 bytes (2304 with its overhead) is
- *too much, one of a single byte (768) is not. writable again	the engine drains the filler. peer's
- *FIN	the engine shuts its end down for writing. both shut	the engine shuts its end down both
- *ways. reset		the engine closes its end while something is unread there: the kernel then
- *gives the program's end ECONNRESET. So that there is always something, the tripwire of one byte is
- *written at the start and behind each filler, and never drained.
+ *			out. While it lies there no second one is sent.
+ *	not writable	the calling thread writes filler into the program's own end. Its send
+ *			buffer is the smallest there is (4608 bytes), of which a quarter may be
+ *			used while it counts as writable: one skb of 1024 bytes (2304 with its
+ *			overhead) is too much, one of a single byte (768) is not.
+ *	writable again	the engine drains the filler.
+ *	peer's FIN	the engine shuts its end down for writing.
+ *	both shut	the engine shuts its end down both ways.
+ *	reset		the engine closes its end while something is unread there: the kernel then
+ *			gives the program's end ECONNRESET. So that there is always something, the
+ *			tripwire of one byte is written at the start and behind each filler, and
+ *			never drained.
  *
  * The last close of the program's end, by whichever process, shows as EPOLLHUP on the engine's end,
- * but not after the engine shut its own end down both ways: EPOLLHUP is there already. What shows
- *then is EPOLLERR, provided that something was unread in the program's end; so a readiness byte is
- *put there before the engine's end is shut, and is left there. That hides nothing, for at the end
- *of data a socket is readable for ever. After a reset nothing shows any more, for the engine's end
- *is closed: the socket then lives until the last reference to it is dropped.
+ * but not after the engine shut its own end down both ways: EPOLLHUP is there already. What shows then
+ * is EPOLLERR, provided that something was unread in the program's end; so a readiness byte is put
+ * there before the engine's end is shut, and is left there. That hides nothing, for at the end of data
+ * a socket is readable for ever. After a reset nothing shows any more, for the engine's end is closed:
+ * the socket then lives until the last reference to it is dropped.
  *
  * Filler and readiness bytes go through the descriptor that the program called with, which another
  * thread may have closed and replaced by now: its inode is compared before.

@@ -9,9 +9,9 @@
  *	struct engine, third part	the engine's thread only
  *	struct engine_socket		under the lock, but for `life` (atomic)
  *
- * Lock order: control_lock, then a socket's send_lock or receive_lock, then the engine's lock. All
- *of them are taken with every signal blocked, so that a signal handler may call the engine. No user
- *data is copied and no packet is read or written under the engine's lock.
+ * Lock order: control_lock, then a socket's send_lock or receive_lock, then the engine's lock. All of
+ * them are taken with every signal blocked, so that a signal handler may call the engine. No user data
+ * is copied and no packet is read or written under the engine's lock.
  */
 #ifndef UTCP_ENGINE_STATE_H
 #define UTCP_ENGINE_STATE_H

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The only place where it is decided what is sent. Each call builds one segment from the state of
- *the connection, in this order:
+ * The only place where it is decided what is sent. Each call builds one segment from the state of the
+ * connection, in this order:
  *
  *	1. SYN or SYN-ACK, when one is due
  *	2. the head of what is in flight, when loss recovery asks for it again
- *	3. data and FIN from snd_nxt on, as far as both windows, Nagle and silly-window avoidance
- *allow
+ *	3. data and FIN from snd_nxt on, as far as windows, Nagle and silly-window avoidance allow
  *	4. a window probe, when the persist timer fired and nothing else could be sent
  *	5. a bare ACK, when one is due
  *
