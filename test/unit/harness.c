@@ -92,6 +92,12 @@ int world_teardown(void **state)
     return world.memory_bytes == 0 ? 0 : -1;
 }
 
+void select_test(int argc, char *argv[])
+{
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+}
+
 static const struct utcp_addr own_addr = {UTCP_IPV4, {10, 0, 0, 1}};
 static const struct utcp_addr peer_addr = {UTCP_IPV4, {10, 0, 0, 2}};
 

@@ -95,6 +95,9 @@ int world_teardown(void **state);
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
+/* With an argument only the tests run whose names match it: a name, or a pattern with * and ?. */
+void select_test(int argc, char *argv[]);
+
 /* ---- constructors ---- */
 
 void start_stack(void);

@@ -348,7 +348,7 @@ static void siphash_gives_the_published_values(void **state)
     }
 }
 
-int main(void)
+int main(int argc, char *argv[])
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sequence_numbers_compare_across_zero),
@@ -371,5 +371,6 @@ int main(void)
         cmocka_unit_test(siphash_gives_the_published_values),
     };
 
+    select_test(argc, argv);
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }

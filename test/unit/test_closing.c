@@ -535,7 +535,7 @@ static void a_packet_on_its_way_out_keeps_its_connection(void **state)
     expect_connections(0);
 }
 
-int main(void)
+int main(int argc, char *argv[])
 {
     const struct CMUnitTest tests[] = {
         TEST(closing_first_takes_four_segments_and_time_wait),
@@ -572,5 +572,6 @@ int main(void)
         TEST(a_packet_on_its_way_out_keeps_its_connection),
     };
 
+    select_test(argc, argv);
     return cmocka_run_group_tests_name("closing", tests, NULL, NULL);
 }

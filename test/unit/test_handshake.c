@@ -533,7 +533,7 @@ static void closing_a_listener_resets_what_it_has_not_handed_out(void **state)
     expect_connections(0);
 }
 
-int main(void)
+int main(int argc, char *argv[])
 {
     const struct CMUnitTest tests[] = {
         TEST(connecting_takes_three_segments),
@@ -576,5 +576,6 @@ int main(void)
         TEST(closing_a_listener_resets_what_it_has_not_handed_out),
     };
 
+    select_test(argc, argv);
     return cmocka_run_group_tests_name("handshake", tests, NULL, NULL);
 }

@@ -249,7 +249,7 @@ static void an_error_about_another_protocol_is_ignored(void **state)
     expect_state(TCP_SYN_SENT);
 }
 
-int main(void)
+int main(int argc, char *argv[])
 {
     const struct CMUnitTest tests[] = {
         TEST(an_echo_comes_back_byte_for_byte),
@@ -268,5 +268,6 @@ int main(void)
         TEST(an_error_about_another_protocol_is_ignored),
     };
 
+    select_test(argc, argv);
     return cmocka_run_group_tests_name("icmp", tests, NULL, NULL);
 }

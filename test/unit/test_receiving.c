@@ -476,7 +476,7 @@ static void data_queued_before_a_reset_can_still_be_read(void **state)
     end_of_data();
 }
 
-int main(void)
+int main(int argc, char *argv[])
 {
     const struct CMUnitTest tests[] = {
         TEST(data_in_order_is_acknowledged_and_read),
@@ -514,5 +514,6 @@ int main(void)
         TEST(data_queued_before_a_reset_can_still_be_read),
     };
 
+    select_test(argc, argv);
     return cmocka_run_group_tests_name("receiving", tests, NULL, NULL);
 }

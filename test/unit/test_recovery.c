@@ -402,7 +402,7 @@ static void an_ack_from_long_ago_is_challenged(void **state)
     expect_nothing();
 }
 
-int main(void)
+int main(int argc, char *argv[])
 {
     const struct CMUnitTest tests[] = {
         TEST(the_rto_follows_rfc_6298),
@@ -433,5 +433,6 @@ int main(void)
         TEST(an_ack_from_long_ago_is_challenged),
     };
 
+    select_test(argc, argv);
     return cmocka_run_group_tests_name("recovery", tests, NULL, NULL);
 }

@@ -375,7 +375,7 @@ static void a_window_shrunk_to_nothing_is_waited_for_while_the_peer_answers(void
     assert_int_equal(utcp_take_error(world.conn), 0);
 }
 
-int main(void)
+int main(int argc, char *argv[])
 {
     const struct CMUnitTest tests[] = {
         TEST(no_more_is_sent_than_the_peer_has_room_for),
@@ -406,5 +406,6 @@ int main(void)
         TEST(a_window_shrunk_to_nothing_is_waited_for_while_the_peer_answers),
     };
 
+    select_test(argc, argv);
     return cmocka_run_group_tests_name("sending", tests, NULL, NULL);
 }

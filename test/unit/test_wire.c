@@ -539,7 +539,7 @@ static void a_device_with_offload_finds_the_sum_it_expects(void **state)
     utcp_output_done(world.stack, &packet);
 }
 
-int main(void)
+int main(int argc, char *argv[])
 {
     const struct CMUnitTest tests[] = {
         TEST(a_good_packet_is_read),
@@ -575,5 +575,6 @@ int main(void)
         TEST(a_device_with_offload_finds_the_sum_it_expects),
     };
 
+    select_test(argc, argv);
     return cmocka_run_group_tests_name("wire", tests, NULL, NULL);
 }
