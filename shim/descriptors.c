@@ -14,6 +14,7 @@
 #include "descriptors.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <sys/mman.h>
@@ -126,6 +127,12 @@ int descriptors_inherited(int fd)
     return -EIO;
 }
 
+/* Another program that is executed here would read readiness bytes from it, and take them for data. */
+static void hide_from_exec(int fd)
+{
+    libc.fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
 int descriptors_install(int fd, struct engine_socket *socket)
 {
     int error = map_chunk(fd);
@@ -144,8 +151,11 @@ int descriptors_copy(int from, int to)
         descriptors_clear(to);
         return 0;
     }
-    if (socket == NULL)
+    if (socket == NULL) {
+        descriptors_inherited(from);
+        hide_from_exec(to);
         return descriptors_install(to, INHERITED);
+    }
     if (engine_socket_is(socket, to))
         return descriptors_install(to, socket);
     engine_socket_drop(socket);
@@ -182,6 +192,7 @@ void descriptors_clear_range(unsigned first, unsigned last)
 static void inherit(int fd)
 {
     atomic_store(entry_of(fd), INHERITED);
+    hide_from_exec(fd);
 }
 
 void descriptors_inherit(void)
