@@ -327,12 +327,13 @@ struct utcp_conn *stack_find_listener(struct utcp_stack *stack, const struct utc
     return best;
 }
 
-/* Linux: two may share a port when both say SO_REUSEPORT, or both SO_REUSEADDR and none listens. */
-static bool may_share(const struct utcp_conn *a, const struct utcp_conn *b)
+/* Linux: two may share a port when both say SO_REUSEPORT, or both SO_REUSEADDR and the other
+ * does not listen: of two that are bound, the first may. */
+static bool may_share(const struct utcp_conn *conn, const struct utcp_conn *other)
 {
-    if (a->reuse_port && b->reuse_port)
+    if (conn->reuse_port && other->reuse_port)
         return true;
-    return a->reuse_addr && b->reuse_addr && a->state != TCP_LISTEN && b->state != TCP_LISTEN;
+    return conn->reuse_addr && other->reuse_addr && other->state != TCP_LISTEN;
 }
 
 /* An established connection is no obstacle to the listener it came from, or to one of its port
