@@ -111,7 +111,7 @@ static struct utcp_endpoint own_endpoint(void)
     return (struct utcp_endpoint){.addr = own_addr, .port = OWN_PORT};
 }
 
-void start_stack(void)
+struct utcp_stack *try_stack(void)
 {
     struct utcp_config config = {
         .allocator = {.alloc = count_alloc, .free = count_free},
@@ -122,8 +122,13 @@ void start_stack(void)
         .congestion = "reno",
     };
 
+    return utcp_create(&config, world.now);
+}
+
+void start_stack(void)
+{
     if (world.stack == NULL)
-        world.stack = utcp_create(&config, world.now);
+        world.stack = try_stack();
     assert_non_null(world.stack);
 }
 
@@ -225,8 +230,11 @@ static void settle(void)
     check_world();
     if (!world.held)
         take_output();
-    while (utcp_next_event(world.stack, &event))
+    while (utcp_next_event(world.stack, &event)) {
         assert_non_null(event.user);
+        world.events++;
+        world.last_ready = event.ready;
+    }
 }
 
 void release(void)

@@ -66,6 +66,7 @@ struct peer {
  * iss         our initial sequence number, from the last SYN that was sent
  * peer_isn, peer_port  the peer's; may be changed at any time
  * own_wscale, peer_scales  what the SYNs said of scaling
+ * events, last_ready  how many events there were, and what the last one said
  * held        packets stay in the stack until it is false and release() is called
  */
 struct world {
@@ -84,6 +85,7 @@ struct world {
     uint64_t random;
     tcp_seq right_edge; /* that the stack has advertised, absolute */
     bool right_edge_known;
+    unsigned events, last_ready;
     tcp_seq written, read; /* the next byte's relative number */
 };
 
@@ -100,6 +102,8 @@ void select_test(int argc, char *argv[]);
 
 /* ---- constructors ---- */
 
+/* A stack of this world's settings, NULL when it could not be made; start_stack() keeps it. */
+struct utcp_stack *try_stack(void);
 void start_stack(void);
 
 /* Opens a connection to the peer; its SYN waits for expect_syn(). */
