@@ -307,6 +307,30 @@ static void enter_time_wait_as_server(void)
     expect_state(TCP_TIME_WAIT);
 }
 
+static void data_in_time_wait_is_acknowledged_and_forgotten(void **state)
+{
+    (void)state;
+    enter_time_wait_as_server();
+    inject(PA, 2, 2, WIN, 10);
+    expect(A, 2, 2, WIN_FIN, 0);
+    expect_nothing();
+    expect_state(TCP_TIME_WAIT);
+}
+
+static void aborting_in_time_wait_is_silent(void **state)
+{
+    (void)state;
+    established_client(plain_peer(WIN));
+    shut_sending();
+    inject(FA, 1, 2, WIN, 0);
+    drop_sent();
+    expect_state(TCP_TIME_WAIT);
+    utcp_abort(world.conn, world.now);
+    release();
+    expect_nothing();
+    expect_connections(0);
+}
+
 static void a_new_syn_reopens_time_wait(void **state)
 {
     tcp_seq old_iss;
@@ -555,6 +579,8 @@ int main(int argc, char *argv[])
         TEST(fin_behind_data_waits_for_the_window),
         TEST(an_earlier_ack_does_not_count_as_the_fins),
         TEST(a_fin_alone_is_its_own_probe),
+        TEST(data_in_time_wait_is_acknowledged_and_forgotten),
+        TEST(aborting_in_time_wait_is_silent),
         TEST(a_new_syn_reopens_time_wait),
         TEST(an_old_syn_does_not_reopen_time_wait),
         TEST(time_wait_without_a_listener_is_not_reopened),

@@ -273,6 +273,18 @@ static void a_third_ack_into_a_full_queue_is_asked_for_again(void **state)
     assert_non_null(utcp_accept(world.listener, &world));
 }
 
+static void many_connections_in_turn_fit_a_small_backlog(void **state)
+{
+    (void)state;
+    start_listening(1);
+    for (uint16_t port = 6000; port < 6100; port++) {
+        connect_from_port(port);
+        world.conn = utcp_accept(world.listener, &world);
+        assert_non_null(world.conn);
+    }
+    assert_int_equal(utcp_counters(world.stack)->tcp_listen_overflows, 0);
+}
+
 static void a_flood_of_syns_is_bounded(void **state)
 {
     (void)state;
@@ -554,6 +566,7 @@ int main(int argc, char *argv[])
         TEST(data_when_the_third_ack_was_lost_completes_the_handshake),
         TEST(a_full_backlog_drops_and_does_not_reset),
         TEST(a_third_ack_into_a_full_queue_is_asked_for_again),
+        TEST(many_connections_in_turn_fit_a_small_backlog),
         TEST(a_flood_of_syns_is_bounded),
         TEST(a_refused_connection_says_so),
         TEST(a_reset_that_acknowledges_nothing_is_ignored_in_syn_sent),

@@ -179,6 +179,21 @@ static void data_without_memory_comes_again(void **state)
     read_bytes(500);
 }
 
+static void an_ack_that_data_overtook_counts(void **state)
+{
+    (void)state;
+    established_with_buffer(10000);
+    write_bytes(100);
+    drop_sent();
+    world.held = true;
+    inject(PA, 1, 1, WIN, 10);
+    inject(A, 1, 101, WIN, 0); /* was sent before it, and we have not acknowledged either */
+    release();
+    expect(A, 101, 11, 9990, 0);
+    expect_nothing();
+    assert_int_equal(world.conn->snd_buf.len, 0);
+}
+
 /* ---- FIN ---- */
 
 static void a_fin_ends_the_data(void **state)
@@ -261,6 +276,17 @@ static void a_fin_again_is_acknowledged_again(void **state)
     expect_state(TCP_CLOSE_WAIT);
 }
 
+static void a_fin_behind_data_that_came_before_counts(void **state)
+{
+    (void)state;
+    established_with_buffer(10000);
+    inject(PA, 1, 1, WIN, 100);
+    expect(A, 1, 101, 9900, 0);
+    inject(FPA, 1, 1, WIN, 100);
+    expect(A, 1, 102, 9899, 0);
+    expect_state(TCP_CLOSE_WAIT);
+}
+
 static void data_behind_the_fin_is_not_taken(void **state)
 {
     (void)state;
@@ -318,6 +344,16 @@ static void reading_from_a_full_buffer_sends_a_window_update(void **state)
     expect(A, 1, 4001, 0, 0);
     read_bytes(4000);
     expect(A, 1, 4001, 4000, 0);
+    expect_nothing();
+}
+
+static void reading_while_the_window_is_wide_sends_nothing(void **state)
+{
+    (void)state;
+    established_with_buffer(10000);
+    inject(A, 1, 1, WIN, 4000);
+    expect(A, 1, 4001, 6000, 0);
+    read_bytes(4000);
     expect_nothing();
 }
 
@@ -490,17 +526,20 @@ int main(int argc, char *argv[])
         TEST(sequence_numbers_wrap_while_receiving),
         TEST(a_thousand_tiny_holes_are_bounded),
         TEST(data_without_memory_comes_again),
+        TEST(an_ack_that_data_overtook_counts),
         TEST(a_fin_ends_the_data),
         TEST(fin_before_its_data_waits_for_the_hole),
         TEST(fin_beyond_the_window_is_not_taken),
         TEST(fin_right_behind_a_full_window_is_taken),
         TEST(a_fin_with_the_last_byte_of_the_window_is_taken),
         TEST(a_fin_again_is_acknowledged_again),
+        TEST(a_fin_behind_data_that_came_before_counts),
         TEST(data_behind_the_fin_is_not_taken),
         TEST(a_second_fin_elsewhere_changes_nothing),
         TEST(data_beyond_the_window_is_cut_off),
         TEST(data_wholly_beyond_the_window_is_answered_and_dropped),
         TEST(reading_from_a_full_buffer_sends_a_window_update),
+        TEST(reading_while_the_window_is_wide_sends_nothing),
         TEST(a_lost_window_update_is_repeated_when_probed),
         TEST(probes_of_a_closed_window_are_answered),
         TEST(a_silly_window_is_not_advertised),

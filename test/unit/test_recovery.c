@@ -248,6 +248,7 @@ static void a_partial_ack_sends_the_next_hole_and_a_full_one_ends_recovery(void 
     expect_segments(4001, 1);
     expect_nothing();
     assert_true(world.conn->recovery.active);
+    assert_int_equal(world.conn->cc.cwnd, 8000 - 4000 + 1000);
     inject(A, 1, 10001, WIN, 0);
     expect_nothing();
     assert_false(world.conn->recovery.active);
@@ -345,6 +346,31 @@ static void a_thousand_reorderings_without_loss_leave_nothing_in_flight(void **s
     assert_int_equal(utcp_counters(world.stack)->tcp_retransmits, 0);
 }
 
+/* RFC 5681 section 3.1, on its own. */
+static void reno_adds_a_segment_for_each_window_above_ssthresh(void **state)
+{
+    struct cc_ack ack = {.acked = 5000, .in_flight = 10000};
+    struct cc cc;
+
+    (void)state;
+    cc_init(&cc, &cc_reno, 1000, 10);
+    assert_int_equal(cc.cwnd, 10000);
+    cc.ssthresh = 12000;
+    cc.ops->on_ack(&cc, &ack);
+    assert_int_equal(cc.cwnd, 12000);
+    ack.acked = 10000; /* and 3000 are left over from before */
+    cc.ops->on_ack(&cc, &ack);
+    assert_int_equal(cc.cwnd, 13000);
+    ack.acked = 11999;
+    cc.ops->on_ack(&cc, &ack);
+    assert_int_equal(cc.cwnd, 13000);
+    ack.acked = 1;
+    cc.ops->on_ack(&cc, &ack);
+    assert_int_equal(cc.cwnd, 14000);
+    assert_int_equal(cc.ops->on_loss(&cc, 9000, 0), 4500);
+    assert_int_equal(cc.ops->on_loss(&cc, 3000, 0), 2000);
+}
+
 /* ---- another cut ---- */
 
 static void an_ack_in_the_middle_of_a_segment_cuts_it(void **state)
@@ -427,6 +453,7 @@ int main(int argc, char *argv[])
         TEST(cwnd_survives_many_losses),
         TEST(duplicate_acks_do_not_push_the_timeout_away),
         TEST(a_thousand_reorderings_without_loss_leave_nothing_in_flight),
+        TEST(reno_adds_a_segment_for_each_window_above_ssthresh),
         TEST(an_ack_in_the_middle_of_a_segment_cuts_it),
         TEST(short_segments_go_again_as_one),
         TEST(an_ack_of_what_was_never_sent_is_answered),

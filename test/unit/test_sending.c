@@ -64,6 +64,30 @@ static void an_old_ack_does_not_change_the_window(void **state)
     assert_int_equal(world.conn->snd_wnd, 9000);
 }
 
+static void an_ack_that_was_overtaken_does_not_change_the_window(void **state)
+{
+    (void)state;
+    established_client(plain_peer(WIN));
+    write_bytes(2000);
+    drop_sent();
+    inject(A, 1, 2001, 5000, 0);
+    inject(A, 1, 1001, 9000, 0);
+    assert_int_equal(world.conn->snd_wnd, 5000);
+}
+
+/* RFC 7661: a window that is not used is not tested. */
+static void a_trickle_does_not_widen_the_congestion_window(void **state)
+{
+    (void)state;
+    established_client(plain_peer(WIN));
+    for (unsigned i = 0; i < 100; i++) {
+        write_bytes(500);
+        inject(A, 1, world.written, WIN, 0);
+    }
+    assert_int_equal(world.conn->cc.cwnd, 10000);
+    drop_sent();
+}
+
 static void a_scaled_window_is_used_whole(void **state)
 {
     struct peer peer = {.window = 100, .mss = 1000, .wscale = 5};
@@ -137,7 +161,7 @@ static void a_full_send_buffer_takes_no_more(void **state)
     write_bytes(3000);
     assert_int_equal(utcp_send_space(world.conn, space), -EAGAIN);
     assert_int_equal(utcp_ready(world.conn), 0);
-    inject(A, 1, 501, 1000, 0);
+    inject(A, 1, 801, 1000, 0);
     assert_int_equal(utcp_ready(world.conn), 0);
     inject(A, 1, 1001, 1000, 0);
     assert_int_equal(utcp_ready(world.conn), UTCP_OUT);
@@ -382,6 +406,8 @@ int main(int argc, char *argv[])
         TEST(no_more_is_sent_than_the_initial_window),
         TEST(the_initial_window_is_a_setting),
         TEST(an_old_ack_does_not_change_the_window),
+        TEST(an_ack_that_was_overtaken_does_not_change_the_window),
+        TEST(a_trickle_does_not_widen_the_congestion_window),
         TEST(a_scaled_window_is_used_whole),
         TEST(sequence_numbers_wrap_while_sending),
         TEST(a_big_packet_is_handed_over_whole),
