@@ -140,6 +140,19 @@ static void a_flood_of_echoes_fills_the_queue_and_no_more(void **state)
     assert_int_equal(utcp_counters(world.stack)->replies_dropped, 36);
 }
 
+static void an_echo_above_the_mtu_is_not_answered(void **state)
+{
+    uint8_t request[81] = {ECHO};
+
+    (void)state;
+    world.mtu_bytes = 100;
+    start_stack();
+    inject_icmp(request, 81);
+    expect_nothing();
+    inject_icmp(request, 80);
+    assert_int_equal(drop_sent(), 1);
+}
+
 /* ---- errors ---- */
 
 static void an_error_while_connecting_ends_the_attempt(void **state)
@@ -258,6 +271,7 @@ int main(int argc, char *argv[])
         TEST(a_message_shorter_than_its_header_is_dropped),
         TEST(other_types_are_ignored),
         TEST(a_flood_of_echoes_fills_the_queue_and_no_more),
+        TEST(an_echo_above_the_mtu_is_not_answered),
         TEST(an_error_while_connecting_ends_the_attempt),
         TEST(fragmentation_needed_does_not_end_the_attempt),
         TEST(an_error_about_what_is_not_in_flight_is_ignored),

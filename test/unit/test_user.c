@@ -176,6 +176,29 @@ static void a_server_starts_again_over_its_time_wait(void **state)
     assert_int_equal(utcp_listen(again, 1), 0);
 }
 
+static void a_server_starts_again_while_a_child_lives_on(void **state)
+{
+    struct utcp_conn *again;
+
+    (void)state;
+    start_listening(1);
+    utcp_set_option(world.listener, UTCP_OPT_REUSEADDR, 1);
+    inject_syn(S, 0, 0, plain_peer(WIN));
+    drop_sent();
+    inject(A, 1, 1, WIN, 0);
+    world.conn = utcp_accept(world.listener, &world);
+    utcp_close(world.listener, world.now);
+    again = open_conn();
+    assert_int_equal(bind_to(again, any, OWN_PORT), -EADDRINUSE);
+    utcp_set_option(again, UTCP_OPT_REUSEADDR, 1);
+    assert_int_equal(bind_to(again, any, OWN_PORT), 0);
+    assert_int_equal(utcp_listen(again, 1), 0);
+    /* ... and the child hears what is meant for it. */
+    inject(PA, 1, 1, WIN, 10);
+    expect(A, 1, 11, WIN - 10, 0);
+    read_bytes(10);
+}
+
 static void listening_without_binding_picks_a_port(void **state)
 {
     struct utcp_conn *conn;
@@ -445,6 +468,7 @@ int main(int argc, char *argv[])
         TEST(two_listen_on_a_port_only_when_both_say_so),
         TEST(the_second_listener_of_a_reused_address_is_refused),
         TEST(a_server_starts_again_over_its_time_wait),
+        TEST(a_server_starts_again_while_a_child_lives_on),
         TEST(listening_without_binding_picks_a_port),
         TEST(connecting_says_what_is_wrong),
         TEST(calls_before_the_connection_say_so),

@@ -389,6 +389,19 @@ static void an_option_that_begins_in_the_last_byte_is_ignored(void **state)
     assert_int_equal(segment.options.mss, 0);
 }
 
+static void an_option_that_reaches_into_the_payload_is_ignored(void **state)
+{
+    struct tcp_segment segment;
+    uint8_t bytes[SEGMENT];
+
+    (void)state;
+    good_segment(bytes, 24);
+    memcpy(bytes + 20, "\1\1\2\4\5\xb4", 6);
+    finish_segment(bytes, SEGMENT);
+    assert_true(parse_segment(bytes, SEGMENT, &segment));
+    assert_int_equal(segment.options.mss, 0);
+}
+
 static void syn_options_are_written_in_linuxs_order(void **state)
 {
     uint8_t packet[1500];
@@ -566,6 +579,7 @@ int main(int argc, char *argv[])
         TEST(an_option_of_another_length_is_not_believed),
         TEST(an_impossible_length_ends_the_list),
         TEST(an_option_that_begins_in_the_last_byte_is_ignored),
+        TEST(an_option_that_reaches_into_the_payload_is_ignored),
         TEST(syn_options_are_written_in_linuxs_order),
         TEST(a_big_packet_is_cut_into_good_segments),
         TEST(fin_and_psh_stand_on_the_last_piece_and_cwr_on_the_first),
