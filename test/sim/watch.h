@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The invariants that are seen on the wire: each host's segments are held against what it said
+ * before, what its peer allowed, and what its program wrote. The watcher reads packets where they
+ * leave the host, before the link can hurt them.
+ */
+#ifndef SIM_WATCH_H
+#define SIM_WATCH_H
+
+#include "wire/tcp.h"
+
+#define FLOWS_MAX 16
+
+struct world;
+
+/*
+ * What one host has said of one connection. edge is the right edge it has advertised, end the
+ * highest number it has sent, ack its last acknowledgment number.
+ */
+struct flow {
+    uint16_t port, peer_port;
+    tcp_seq iss, ack, edge, end, fin;
+    bool acked, finished, aborted;
+    bool offers_scale;
+    uint8_t shift;
+    uint16_t mss;
+    const struct pair *pair;
+};
+
+struct watch {
+    struct flow flows[2][FLOWS_MAX];
+    int count[2];
+};
+
+/* A segment leaves a host. whole says that its TCP checksum must be right. Returns the sentence
+ * that is not true, NULL = all are. */
+const char *watch_sent(struct world *world, int host, const uint8_t *bytes, size_t len, bool whole,
+                       struct tcp_segment *segment);
+
+/* True when the packet is nothing but an acknowledgment, up to date and inside the window of the
+ * host it comes to: such a one must not be answered with another. */
+bool watch_is_pure_ack(struct world *world, int host, const uint8_t *bytes, size_t len);
+
+/* The host's program has aborted the connection between these ports. */
+void watch_aborted(struct world *world, int host, uint16_t port, uint16_t peer_port);
+
+/* The flow of a host, NULL when it has said nothing yet. */
+struct flow *watch_find(struct world *world, int host, uint16_t port, uint16_t peer_port);
+
+#endif

@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: MIT */
+#include "world.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "stack.h"
+
+#define PACKET_MOST 65535
+#define OUTPUTS_MOST 20000
+#define EVENTS_MOST 5000000
+#define IDLE_PACKETS_MOST 20000
+#define IDLE_TIME_MOST (2 * 3600 * UTCP_SEC)
+
+void world_fail(struct world *world, const char *sentence)
+{
+    if (world->failure == NULL)
+        world->failure = sentence;
+}
+
+void world_progress(struct world *world)
+{
+    world->last_progress = world->now;
+    world->idle_packets = 0;
+}
+
+void world_note(struct world *world, const struct app *app, const char *what, uint64_t count,
+                uint64_t total)
+{
+    struct trace_entry entry = {
+        .time = world->now,
+        .host = app->host,
+        .what = what,
+        .pair = app->pair->index,
+        .count = count,
+        .total = total,
+    };
+
+    trace_add(&world->trace, &entry);
+}
+
+struct utcp_endpoint world_endpoint(int host, uint16_t port)
+{
+    return (struct utcp_endpoint){
+        .addr = {.family = UTCP_IPV4, .bytes = {10, 0, 0, (uint8_t)(1 + host)}},
+        .port = port,
+    };
+}
+
+/* ---- the queue of events ---- */
+
+static bool before(const struct event *a, const struct event *b)
+{
+    return a->time != b->time ? a->time < b->time : a->order < b->order;
+}
+
+static void add_event(struct world *world, struct event event)
+{
+    size_t at = world->event_count++;
+
+    if (world->event_count > world->event_room) {
+        world->event_room = 2 * world->event_room + 64;
+        world->events = realloc(world->events, world->event_room * sizeof(*world->events));
+        if (world->events == NULL)
+            abort();
+    }
+    event.order = world->event_order++;
+    for (; at > 0 && before(&event, &world->events[(at - 1) / 2]); at = (at - 1) / 2)
+        world->events[at] = world->events[(at - 1) / 2];
+    world->events[at] = event;
+}
+
+static struct event take_event(struct world *world)
+{
+    struct event first = world->events[0];
+    struct event last = world->events[--world->event_count];
+    size_t at = 0, child;
+
+    while ((child = 2 * at + 1) < world->event_count) {
+        if (child + 1 < world->event_count &&
+            before(&world->events[child + 1], &world->events[child]))
+            child++;
+        if (!before(&world->events[child], &last))
+            break;
+        world->events[at] = world->events[child];
+        at = child;
+    }
+    world->events[at] = last;
+    return first;
+}
+
+struct packet *world_deliver(struct world *world, int host, utcp_time time, const uint8_t *bytes,
+                             size_t len, unsigned flags)
+{
+    struct packet *packet = malloc(sizeof(*packet) + len);
+
+    if (packet == NULL)
+        abort();
+    packet->len = len;
+    packet->flags = flags;
+    packet->hurt = false;
+    memcpy(packet->bytes, bytes, len);
+    add_event(world,
+              (struct event){.time = time, .kind = EVENT_PACKET, .host = host, .subject = packet});
+    return packet;
+}
+
+void world_wake(struct world *world, struct app *app, utcp_time time)
+{
+    if (app->wake_at > world->now && app->wake_at <= time)
+        return;
+    app->wake_at = time;
+    add_event(world,
+              (struct event){.time = time, .kind = EVENT_APP, .host = app->host, .subject = app});
+}
+
+/* ---- packets out ---- */
+
+static void hash_bytes(struct world *world, const uint8_t *bytes, size_t len)
+{
+    uint64_t hash = world->hash;
+
+    for (size_t i = 0; i < len; i++)
+        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3); /* FNV-1a */
+    world->hash = hash;
+}
+
+static void trace_packet(struct world *world, int host, const struct tcp_segment *segment,
+                         const char *fate)
+{
+    const struct flow *flow = watch_find(world, host, segment->src.port, segment->dst.port);
+    const struct flow *peer = watch_find(world, !host, segment->dst.port, segment->src.port);
+    struct trace_entry entry = {
+        .time = world->now,
+        .host = host,
+        .fate = fate,
+        .segment = *segment,
+        .seq_base = flow != NULL ? flow->iss : 0,
+        .ack_base = peer != NULL ? peer->iss : 0,
+    };
+
+    trace_add(&world->trace, &entry);
+}
+
+static void transmit(struct host *host, const uint8_t *bytes, size_t len, unsigned flags)
+{
+    struct world *world = host->world;
+    struct tcp_segment segment = {0};
+    const char *broken = watch_sent(world, host->index, bytes, len, flags == 0, &segment);
+    const char *fate;
+
+    if (flags == 0 && rng_chance(&host->rng, host->vouched))
+        flags = UTCP_INPUT_CSUM_OK;
+    hash_bytes(world, (const uint8_t *)&world->now, sizeof(world->now));
+    hash_bytes(world, bytes, len);
+    fate = link_send(world, host->index, bytes, len, flags);
+    trace_packet(world, host->index, &segment, fate);
+    if (broken != NULL)
+        world_fail(world, broken);
+    world->packets++;
+    if (++world->idle_packets > IDLE_PACKETS_MOST)
+        world_fail(world, "packets bring the programs on");
+}
+
+static uint32_t path_mtu(const struct world *world)
+{
+    uint32_t a = world->hosts[0].config.mtu_bytes;
+    uint32_t b = world->hosts[1].config.mtu_bytes;
+
+    return a < b ? a : b;
+}
+
+static void transmit_whole(struct host *host, const struct utcp_packet *packet)
+{
+    static uint8_t bytes[PACKET_MOST];
+    size_t len = packet->header_len;
+
+    memcpy(bytes, packet->header, len);
+    for (size_t i = 0; i < 2; i++) {
+        if (packet->payload[i].len > 0)
+            memcpy(bytes + len, packet->payload[i].data, packet->payload[i].len);
+        len += packet->payload[i].len;
+    }
+    if (packet->header_len + packet->segment_bytes > path_mtu(host->world))
+        world_fail(host->world, "no segment is longer than the MTU");
+    transmit(host, bytes, len, UTCP_INPUT_CSUM_OK);
+}
+
+static void transmit_cut(struct host *host, const struct utcp_packet *packet)
+{
+    static uint8_t bytes[PACKET_MOST];
+    size_t offset = 0, len;
+
+    while ((len = utcp_cut_next(packet, &offset, bytes)) > 0) {
+        if (len > path_mtu(host->world))
+            world_fail(host->world, "no segment is longer than the MTU");
+        transmit(host, bytes, len, 0);
+    }
+}
+
+static void release(struct host *host)
+{
+    if (host->holding)
+        utcp_output_done(host->stack, &host->held);
+    host->holding = false;
+}
+
+static void check(struct world *world)
+{
+    for (int i = 0; i < HOSTS; i++) {
+        const char *broken = utcp_check(world->hosts[i].stack);
+
+        if (broken != NULL)
+            world_fail(world, broken);
+    }
+}
+
+/* A line with a rate has a queue that a big packet would not fit in. */
+static bool goes_uncut(struct host *host, const struct utcp_packet *packet)
+{
+    return packet->segment_bytes > 0 && host->world->links[host->index].rate == 0 &&
+           rng_chance(&host->rng, host->uncut);
+}
+
+static bool pull(struct host *host)
+{
+    struct world *world = host->world;
+    struct utcp_packet packet;
+    int outputs = 0;
+
+    release(host);
+    while (world->failure == NULL && utcp_output(host->stack, &packet, host_now(host))) {
+        if (goes_uncut(host, &packet))
+            transmit_whole(host, &packet);
+        else
+            transmit_cut(host, &packet);
+        release(host);
+        if (rng_chance(&host->rng, host->hold)) {
+            host->held = packet;
+            host->holding = true;
+        } else {
+            utcp_output_done(host->stack, &packet);
+        }
+        check(world);
+        if (++outputs > OUTPUTS_MOST)
+            world_fail(world, "output comes to an end");
+    }
+    if (world->failure == NULL && utcp_output_pending(host->stack))
+        world_fail(world, "nothing is pending once output has been pulled");
+    return outputs > 0;
+}
+
+/* ---- events in ---- */
+
+/* Which pair a connection to a listener belongs to: only its ports can tell. */
+static struct pair *find_pair(struct world *world, int host, const struct utcp_info *info)
+{
+    for (int i = 0; i < world->pair_count; i++) {
+        struct pair *pair = &world->pairs[i];
+
+        if (pair->ports[host] == info->local.port && pair->ports[!host] == info->remote.port)
+            return pair;
+    }
+    return NULL;
+}
+
+static void accept_all(struct host *host)
+{
+    struct world *world = host->world;
+    struct app *next = &world->apps[world->app_count];
+    struct utcp_conn *conn;
+    struct utcp_info info;
+    struct pair *pair;
+
+    while (world->app_count < APPS_MAX && (conn = utcp_accept(host->listener, next)) != NULL) {
+        utcp_info(conn, &info);
+        pair = find_pair(world, host->index, &info);
+        if (pair == NULL || pair->apps[host->index] != NULL) {
+            world_fail(world, "a connection is accepted once");
+            return;
+        }
+        app_run(app_begin(world, pair, host->index, conn));
+        next = &world->apps[world->app_count];
+    }
+}
+
+static void tell(struct host *host, const struct utcp_event *event)
+{
+    struct world *world = host->world;
+
+    if (event->user == host && host->accept_delay > 0)
+        add_event(world, (struct event){.time = world->now + host->accept_delay,
+                                        .kind = EVENT_ACCEPT,
+                                        .host = host->index});
+    else if (event->user == host)
+        accept_all(host);
+    else if (((struct app *)event->user)->conn != event->conn)
+        world_fail(world, "nothing is told of a connection that was let go");
+    else
+        app_run(event->user);
+}
+
+/* Until neither stack has anything to send or to tell. */
+static void settle(struct world *world)
+{
+    bool busy = true;
+
+    while (busy && world->failure == NULL) {
+        busy = false;
+        for (int i = 0; i < HOSTS; i++) {
+            struct host *host = &world->hosts[i];
+            struct utcp_event event;
+
+            busy = pull(host) || busy;
+            while (world->failure == NULL && utcp_next_event(host->stack, &event)) {
+                tell(host, &event);
+                check(world);
+                busy = true;
+            }
+        }
+        world->answering = false;
+    }
+}
+
+static void trace_arrival(struct world *world, int host, const struct packet *packet)
+{
+    struct tcp_segment segment;
+    struct ipv4 ip;
+
+    if (!world->trace.live || packet->hurt || !ipv4_parse(packet->bytes, packet->len, &ip))
+        return;
+    if (tcp_parse(ip.payload, ip.payload_len, false, &segment))
+        trace_packet(world, !host, &segment, "arrives");
+}
+
+static void packet_arrives(struct host *host, struct packet *packet)
+{
+    struct world *world = host->world;
+
+    trace_arrival(world, host->index, packet);
+    world->answering =
+        !packet->hurt && watch_is_pure_ack(world, host->index, packet->bytes, packet->len);
+    utcp_input(host->stack, packet->bytes, packet->len, packet->flags, host_now(host));
+    free(packet);
+    check(world);
+    /* The answer, before a program has its say. */
+    pull(host);
+    world->answering = false;
+}
+
+static void happen(struct world *world, const struct event *event)
+{
+    switch (event->kind) {
+    case EVENT_PACKET:
+        packet_arrives(&world->hosts[event->host], event->subject);
+        break;
+    case EVENT_APP:
+        app_run(event->subject);
+        break;
+    case EVENT_ACCEPT:
+        accept_all(&world->hosts[event->host]);
+        break;
+    }
+    check(world);
+}
+
+/* ---- time ---- */
+
+/* When the host will notice its next deadline, on the world's clock. */
+static utcp_time deadline_of(const struct host *host)
+{
+    utcp_time deadline = utcp_next_deadline(host->stack);
+
+    if (deadline == UTCP_NEVER)
+        return UTCP_NEVER;
+    deadline = deadline > host->origin ? deadline - host->origin + host->slack : host->slack;
+    return deadline > host->world->now ? deadline : host->world->now;
+}
+
+static void advance(struct host *host)
+{
+    utcp_advance(host->stack, host_now(host));
+    check(host->world);
+    if (utcp_next_deadline(host->stack) <= host_now(host))
+        world_fail(host->world, "a deadline that has come does not stay");
+}
+
+/* Goes to the next moment at which something happens; false = never again. */
+static bool step(struct world *world)
+{
+    utcp_time next = world->event_count > 0 ? world->events[0].time : UTCP_NEVER;
+    struct host *due = NULL;
+
+    for (int i = 0; i < HOSTS; i++) {
+        if (deadline_of(&world->hosts[i]) < next) {
+            due = &world->hosts[i];
+            next = deadline_of(due);
+        }
+    }
+    if (next == UTCP_NEVER)
+        return false;
+    world->now = next;
+    if (due != NULL) {
+        advance(due);
+    } else {
+        struct event event = take_event(world);
+
+        happen(world, &event);
+    }
+    settle(world);
+    return true;
+}
+
+/* ---- the end ---- */
+
+static bool programs_done(const struct world *world)
+{
+    for (int i = 0; i < world->app_count; i++) {
+        if (!world->apps[i].done)
+            return false;
+    }
+    return true;
+}
+
+/* What a stack keeps for itself. */
+static size_t own_bytes(const struct utcp_stack *stack)
+{
+    return sizeof(*stack) + stack->by_tuple_size * sizeof(struct utcp_conn *) +
+           stack->deadlines_size * sizeof(struct heap_node *);
+}
+
+static void check_host_end(struct host *host)
+{
+    struct utcp_population population;
+
+    utcp_close(host->listener, host_now(host));
+    pull(host);
+    release(host);
+    utcp_advance(host->stack, host_now(host));
+    utcp_population(host->stack, &population);
+    if (population.connections != 0)
+        world_fail(host->world, "at the end no connection is left");
+    if (utcp_next_deadline(host->stack) != UTCP_NEVER)
+        world_fail(host->world, "at the end no timer is left");
+    if (host->live_bytes != own_bytes(host->stack))
+        world_fail(host->world, "at the end no memory is left but the stack's own");
+}
+
+static void check_end(struct world *world)
+{
+    for (int i = 0; i < world->pair_count && world->failure == NULL; i++) {
+        const char *broken = pair_check_end(&world->pairs[i]);
+
+        if (broken != NULL)
+            world_fail(world, broken);
+    }
+    for (int i = 0; i < HOSTS && world->failure == NULL; i++)
+        check_host_end(&world->hosts[i]);
+}
+
+static void tear_down(struct world *world)
+{
+    for (size_t i = 0; i < world->event_count; i++) {
+        if (world->events[i].kind == EVENT_PACKET)
+            free(world->events[i].subject);
+    }
+    free(world->events);
+    for (int i = 0; i < HOSTS; i++) {
+        struct host *host = &world->hosts[i];
+
+        if (host->stack == NULL)
+            continue;
+        release(host);
+        utcp_destroy(host->stack);
+        if (host->live_bytes != 0)
+            world_fail(world, "a stack that is destroyed leaves no memory");
+    }
+}
+
+const char *world_run(struct world *world, uint64_t seed, bool live)
+{
+    size_t events = 0;
+
+    *world = (struct world){.seed = seed, .hash = UINT64_C(0xcbf29ce484222325)};
+    world->trace.live = live;
+    world_draw(world);
+    while (world->failure == NULL && step(world)) {
+        if (++events > EVENTS_MOST)
+            world_fail(world, "a run comes to an end");
+        if (!programs_done(world) && world->now - world->last_progress > IDLE_TIME_MOST)
+            world_fail(world, "within two hours the programs get on");
+    }
+    if (world->failure == NULL)
+        check_end(world);
+    tear_down(world);
+    return world->failure;
+}
