@@ -86,6 +86,11 @@ void tcp_start_fin_wait2_orphan(struct utcp_conn *conn)
     start_after(conn, TIMER_TIME_WAIT, conn->stack->settings.fin_wait2);
 }
 
+static bool is_orphan(const struct utcp_conn *conn)
+{
+    return conn->user == NULL && conn->listener == NULL;
+}
+
 /* How many unanswered retransmissions end the connection. */
 static uint64_t retry_limit(const struct utcp_conn *conn)
 {
@@ -95,7 +100,7 @@ static uint64_t retry_limit(const struct utcp_conn *conn)
         return settings->syn_retries;
     if (conn->state == TCP_SYN_RECEIVED)
         return settings->synack_retries;
-    if (conn->user == NULL && conn->listener == NULL)
+    if (is_orphan(conn))
         return settings->orphan_retries;
     return settings->retries;
 }
@@ -126,11 +131,19 @@ static void fire_retransmit(struct utcp_conn *conn)
     stack_want_send(conn);
 }
 
+/* Nobody is left who could lose patience, so a peer that answers and never opens its window would keep
+ * an orphan for ever. As Linux: it ends when its probes are as far apart as they get. */
+static bool waited_long_enough(const struct utcp_conn *conn)
+{
+    return is_orphan(conn) && conn->backoff >= conn->stack->settings.orphan_retries &&
+           backed_off_rto(conn) >= conn->stack->settings.rto_max;
+}
+
 /* RFC 9293 section 3.8.6.1: the probes go on for as long as the peer answers them, and the interval
  * "SHOULD increase exponentially" even so. */
 static void fire_persist(struct utcp_conn *conn)
 {
-    if (conn->unanswered >= retry_limit(conn)) {
+    if (conn->unanswered >= retry_limit(conn) || waited_long_enough(conn)) {
         time_out(conn);
         return;
     }

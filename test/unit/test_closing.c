@@ -265,6 +265,23 @@ static void fin_behind_data_waits_for_the_window(void **state)
     expect(FPA, 1, 1, WIN, 100);
 }
 
+static void an_orphan_does_not_wait_for_ever_for_a_window(void **state)
+{
+    (void)state;
+    established_client(plain_peer(WIN));
+    inject(A, 1, 1, 0, 0);
+    write_bytes(100);
+    close_conn();
+    for (unsigned minute = 0; minute < 3; minute++) {
+        expect_connections(1);
+        advance_by(60 * UTCP_SEC);
+        inject(A, 1, 1, 0, 0);
+    }
+    advance_by(120 * UTCP_SEC);
+    expect_connections(0);
+    drop_sent();
+}
+
 static void an_earlier_ack_does_not_count_as_the_fins(void **state)
 {
     (void)state;
@@ -577,6 +594,7 @@ int main(int argc, char *argv[])
         TEST(a_lost_last_ack_is_sent_again_and_time_wait_begins_anew),
         TEST(a_lost_fin_in_last_ack_goes_again),
         TEST(fin_behind_data_waits_for_the_window),
+        TEST(an_orphan_does_not_wait_for_ever_for_a_window),
         TEST(an_earlier_ack_does_not_count_as_the_fins),
         TEST(a_fin_alone_is_its_own_probe),
         TEST(data_in_time_wait_is_acknowledged_and_forgotten),
