@@ -36,6 +36,18 @@ uint32_t tcp_announced_mss(const struct utcp_conn *conn)
     return path_mss(conn);
 }
 
+/* The setting, but never a unit that is more than half the buffer: the window field could not say
+ * more than "closed" then. */
+static uint8_t choose_wscale(const struct utcp_conn *conn)
+{
+    const struct utcp_settings *settings = &conn->stack->settings;
+    uint8_t shift = settings->window_scaling ? (uint8_t)settings->wscale : 0;
+
+    while (shift > 0 && UINT32_C(1) << shift > conn->rcv_limit / 2)
+        shift--;
+    return shift;
+}
+
 void tcp_start_sending(struct utcp_conn *conn)
 {
     const struct utcp_settings *settings = &conn->stack->settings;
@@ -43,7 +55,7 @@ void tcp_start_sending(struct utcp_conn *conn)
     conn->iss = choose_isn(conn);
     conn->snd_una = conn->snd_nxt = conn->snd_max = conn->iss;
     conn->snd_buf_seq = conn->iss + 1;
-    conn->rcv_wscale = settings->window_scaling ? (uint8_t)settings->wscale : 0;
+    conn->rcv_wscale = choose_wscale(conn);
     conn->mss = path_mss(conn);
     conn->had_peer = true;
     conn->send_syn = true;
