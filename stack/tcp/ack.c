@@ -19,11 +19,13 @@ static bool is_duplicate(const struct utcp_conn *conn, const struct tcp_segment 
 }
 
 /* "If SND.WL1 < SEG.SEQ or (SND.WL1 = SEG.SEQ and SND.WL2 =< SEG.ACK), set SND.WND <- SEG.WND,
- * set SND.WL1 <- SEG.SEQ, and set SND.WL2 <- SEG.ACK." */
-static void update_window(struct utcp_conn *conn, const struct tcp_segment *segment)
+ * set SND.WL1 <- SEG.SEQ, and set SND.WL2 <- SEG.ACK." As Linux (tcp_may_update_window()), an ACK
+ * of new data always counts, even on a segment with an old number, such as one sent again: SND.WND
+ * begins at SND.UNA, so the old window behind the new SND.UNA would end where no peer allowed it. */
+static void update_window(struct utcp_conn *conn, const struct tcp_segment *segment, bool acks_new)
 {
-    if (seq_gt(conn->snd_wl1, segment->seq) ||
-        (conn->snd_wl1 == segment->seq && seq_gt(conn->snd_wl2, segment->ack)))
+    if (!acks_new && (seq_gt(conn->snd_wl1, segment->seq) ||
+                      (conn->snd_wl1 == segment->seq && seq_gt(conn->snd_wl2, segment->ack))))
         return;
     conn->snd_wnd = scaled_window(conn, segment);
     conn->snd_wl1 = segment->seq;
@@ -94,6 +96,8 @@ static void take_answer_to_probe(struct utcp_conn *conn)
 
 bool tcp_take_ack(struct utcp_conn *conn, const struct tcp_segment *segment)
 {
+    bool acks_new;
+
     /* "If the ACK acks something not yet sent (SEG.ACK > SND.NXT), then send an ACK, drop the
      * segment". Not yet sent means beyond snd_max: snd_nxt goes back at a time-out. RFC 5961
      * section 5.2 does the same to an ACK that is older than the largest window. */
@@ -104,11 +108,12 @@ bool tcp_take_ack(struct utcp_conn *conn, const struct tcp_segment *segment)
         stack_want_send(conn);
         return false;
     }
-    if (seq_gt(segment->ack, conn->snd_una))
+    acks_new = seq_gt(segment->ack, conn->snd_una);
+    if (acks_new)
         take_new_ack(conn, segment->ack);
     else if (is_duplicate(conn, segment))
         recovery_on_dup_ack(conn);
-    update_window(conn, segment);
+    update_window(conn, segment, acks_new);
     take_answer_to_probe(conn);
     tcp_timer_review(conn);
     stack_want_send(conn);
