@@ -72,13 +72,22 @@ static void take_error(struct app *app, long error)
     close_conn(app);
 }
 
+/* When a program gives up a peer that is gone. */
+static utcp_time patience_ends(const struct app *app)
+{
+    const struct app *peer = peer_of(app);
+
+    if (app->pair->polite || peer == NULL || !peer->done)
+        return UTCP_NEVER;
+    return peer->done_at + PATIENCE;
+}
+
 static bool wants_abort(const struct app *app)
 {
     const struct plan *plan = &app->plan;
-    const struct app *peer = peer_of(app);
     utcp_time now = app->world->now;
 
-    if (!app->pair->polite && peer != NULL && peer->done && now >= peer->done_at + PATIENCE)
+    if (now >= patience_ends(app))
         return true;
     return plan->ending == END_ABORT &&
            (now >= plan->abort_ns || app->sent + app->received >= plan->abort_bytes);
@@ -346,6 +355,7 @@ static void sleep_until_needed(struct app *app)
     at = earlier(at, app->to_commit_sent > 0 ? app->commit_write : UTCP_NEVER, now);
     at = earlier(at, app->to_commit_read > 0 ? app->commit_read : UTCP_NEVER, now);
     at = earlier(at, app->retry_at, now);
+    at = earlier(at, patience_ends(app), now);
     if (app->plan.ending == END_ABORT)
         at = earlier(at, app->plan.abort_ns, now);
     if (at != UTCP_NEVER)
@@ -418,6 +428,8 @@ static void draw_plan(struct plan *plan, struct rng *rng, uint64_t most)
 {
     plan->ending = draw_ending(rng);
     plan->to_send = rng_chance(rng, 850) ? rng_magnitude(rng, most) : 0;
+    if (rng_chance(rng, 300))
+        plan->to_send = rng_between(rng, most / 2, most);
     plan->write_most = 1 + most / 1000 + rng_magnitude(rng, 100000);
     plan->read_most = 1 + most / 1000 + rng_magnitude(rng, 100000);
     plan->write_pause = rng_chance(rng, 500) ? rng_magnitude(rng, 300) : 0;
@@ -446,8 +458,8 @@ void pair_draw(struct pair *pair, struct rng *rng, uint64_t most)
 
     draw_plan(a, rng, most);
     draw_plan(b, rng, most);
-    /* Two that wait for each other would wait for ever. */
-    if (a->ending == END_AFTER_PEER && b->ending == END_AFTER_PEER)
+    /* Two that wait for each other, or write and never read, would wait for ever. */
+    if (a->ending == b->ending && (a->ending == END_AFTER_PEER || a->ending == END_CLOSE))
         b->ending = END_HALF_CLOSE;
     /* A program that closes after the other side's last word has been heard by nobody. */
     if (rng_chance(rng, 300) && a->ending == END_CLOSE)

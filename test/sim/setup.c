@@ -128,12 +128,16 @@ static void set_clock(struct host *host, const struct pair *pair)
     host->origin = (uint32_t)(0 - hash - start - below) * tick;
 }
 
+/* most is about how many bytes it may exchange. */
 static void draw_pair(struct world *world, struct rng *rng, int index, uint64_t most)
 {
     struct pair *pair = &world->pairs[index];
 
     pair->index = index;
     pair_draw(pair, rng, most);
+    /* SYNs cross only on a line that is long enough. */
+    if (world->links[0].delay_ns < 5 * UTCP_MSEC || world->links[1].delay_ns < 5 * UTCP_MSEC)
+        pair->simultaneous = false;
     pair->ports[!pair->opener] = LISTEN_PORT;
     if (pair->simultaneous || rng_chance(rng, 500))
         pair->ports[pair->opener] = (uint16_t)(1000 + index);
@@ -144,7 +148,7 @@ static void draw_pair(struct world *world, struct rng *rng, int index, uint64_t 
 /* As many bytes as such a link and such buffers move in a number of events that is bearable. */
 static uint64_t most_bytes(const struct world *world)
 {
-    uint64_t most = 400000;
+    uint64_t most = 1000000;
 
     for (int i = 0; i < HOSTS; i++) {
         const struct host *host = &world->hosts[i];
@@ -152,10 +156,10 @@ static uint64_t most_bytes(const struct world *world)
 
         if (narrow > host->config.settings.snd_buf)
             narrow = host->config.settings.snd_buf;
-        if (most > 100 * narrow)
-            most = 100 * narrow;
-        if (most > UINT64_C(300) * host->config.mtu_bytes)
-            most = UINT64_C(300) * host->config.mtu_bytes;
+        if (most > 300 * narrow)
+            most = 300 * narrow;
+        if (most > UINT64_C(1000) * host->config.mtu_bytes)
+            most = UINT64_C(1000) * host->config.mtu_bytes;
     }
     return most;
 }

@@ -55,29 +55,33 @@ static void begin_flow(struct world *world, int host, struct flow *flow,
 }
 
 /* RFC 7323 section 2.2: both sides must have offered, and the window of a SYN is never scaled. */
-static uint32_t window_of(const struct flow *flow, const struct flow *peer,
-                          const struct tcp_segment *segment)
+static uint8_t shift_of(const struct flow *flow, const struct flow *peer,
+                        const struct tcp_segment *segment)
 {
     bool scaled =
         (segment->flags & TCP_SYN) == 0 && flow->offers_scale && peer != NULL && peer->offers_scale;
 
-    return (uint32_t)segment->window << (scaled ? flow->shift : 0);
+    return scaled ? flow->shift : 0;
 }
 
+/* RFC 7323 section 2.4: a scaled window cannot say every edge. One that is rounded down seems to
+ * lie up to a unit to the left, but what was promised holds. */
 static const char *check_ack(struct flow *flow, const struct flow *peer,
                              const struct tcp_segment *segment)
 {
-    tcp_seq edge = segment->ack + window_of(flow, peer, segment);
+    uint32_t unit = UINT32_C(1) << shift_of(flow, peer, segment);
+    tcp_seq edge = segment->ack + segment->window * unit;
+    bool known = flow->acked;
 
-    if (flow->acked && seq_lt(segment->ack, flow->ack))
+    if (known && seq_lt(segment->ack, flow->ack))
         return "an acknowledgment number never goes back";
-    if (flow->acked && seq_lt(edge, flow->edge))
+    if (known && seq_le(edge + unit, flow->edge))
         return "the advertised right edge never moves left";
     if (peer != NULL && seq_gt(segment->ack, peer->end))
         return "only what was sent is acknowledged";
     flow->acked = true;
+    flow->edge = known ? seq_max(flow->edge, edge) : edge;
     flow->ack = segment->ack;
-    flow->edge = edge;
     return NULL;
 }
 
