@@ -18,12 +18,15 @@ static bool is_duplicate(const struct utcp_conn *conn, const struct tcp_segment 
            scaled_window(conn, segment) == conn->snd_wnd;
 }
 
-/* "If SND.WL1 < SEG.SEQ or (SND.WL1 = SEG.SEQ and SND.WL2 =< SEG.ACK), set SND.WND <- SEG.WND,
- * set SND.WL1 <- SEG.SEQ, and set SND.WL2 <- SEG.ACK." As Linux (tcp_may_update_window()), an ACK
- * of new data always counts, even on a segment with an old number, such as one sent again: SND.WND
- * begins at SND.UNA, so the old window behind the new SND.UNA would end where no peer allowed it. */
+/* "If SND.UNA =< SEG.ACK =< SND.NXT, the send window should be updated. If SND.WL1 < SEG.SEQ or
+ * (SND.WL1 = SEG.SEQ and SND.WL2 =< SEG.ACK), set SND.WND <- SEG.WND, set SND.WL1 <- SEG.SEQ, and
+ * set SND.WL2 <- SEG.ACK." As Linux (tcp_may_update_window()), an ACK of new data always counts,
+ * even on a segment with an old number, such as one sent again: SND.WND begins at SND.UNA, so the
+ * old window behind the new SND.UNA would end where no peer allowed it. */
 static void update_window(struct utcp_conn *conn, const struct tcp_segment *segment, bool acks_new)
 {
+    if (seq_lt(segment->ack, conn->snd_una))
+        return;
     if (!acks_new && (seq_gt(conn->snd_wl1, segment->seq) ||
                       (conn->snd_wl1 == segment->seq && seq_gt(conn->snd_wl2, segment->ack))))
         return;
