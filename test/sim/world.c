@@ -300,6 +300,22 @@ static void tell(struct host *host, const struct utcp_event *event)
         app_run(event->user);
 }
 
+/* A window that was closed opens as soon as all is read, without waiting for the peer's probe. */
+static void check_window(struct world *world, const struct app *app)
+{
+    const struct pair *pair = app->pair;
+    const struct flow *flow =
+        watch_find(world, app->host, pair->ports[app->host], pair->ports[!app->host]);
+    struct utcp_info info;
+
+    if (app->conn == NULL || flow == NULL || !flow->acked || flow->ack != flow->edge)
+        return;
+    utcp_info(app->conn, &info);
+    if (info.rcv_queued == 0 && (info.state == TCP_ESTABLISHED || info.state == TCP_FIN_WAIT_1 ||
+                                 info.state == TCP_FIN_WAIT_2))
+        world_fail(world, "a window does not stay closed once all is read");
+}
+
 /* Until neither stack has anything to send or to tell. */
 static void settle(struct world *world)
 {
@@ -318,8 +334,9 @@ static void settle(struct world *world)
                 busy = true;
             }
         }
-        world->answering = false;
     }
+    for (int i = 0; i < world->app_count && world->failure == NULL; i++)
+        check_window(world, &world->apps[i]);
 }
 
 static void trace_arrival(struct world *world, int host, const struct packet *packet)
