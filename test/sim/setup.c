@@ -72,7 +72,7 @@ static bool create_stack(struct host *host, uint64_t seed)
 {
     struct rng *rng = &host->rng;
     const char *congestion = NULL;
-    size_t algorithms = 0;
+    size_t algorithms = 1; /* there is always the default */
 
     rng->state = seed;
     while (utcp_congestion_name(algorithms) != NULL)

@@ -19,6 +19,7 @@
 
 static struct world world;
 
+/* NOLINTBEGIN(bugprone-signal-handler): on_signal() says why. */
 static void report(const char *sentence)
 {
     fflush(stdout);
@@ -37,6 +38,7 @@ static void on_signal(int signal)
     report(signal == SIGALRM ? "a run comes to an end" : "the stack's assertions hold");
     _exit(1);
 }
+/* NOLINTEND(bugprone-signal-handler) */
 
 static bool run_seed(uint64_t seed, bool live)
 {
