@@ -106,7 +106,7 @@ END
     run -127 utcp no-such-program
     run -127 utcp ./no-such-program
     run -126 utcp ./plain
-    run -126 utcp .
+    run -126 utcp ./
 }
 
 @test "a static program is refused with the reason, also behind #! and env" {

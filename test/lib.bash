@@ -32,6 +32,7 @@ readonly KERNEL=10.0.0.2 STACK=10.0.0.1
 # namespace_start NAME: holds a namespace; its process id is then in the variable NAME.
 namespace_start() {
     local ready=$BATS_FILE_TMPDIR/$1.ready
+    rm -f "$ready"
     # shellcheck disable=SC2016
     unshare --net --mount -- bash -c '
         set -e
@@ -78,6 +79,25 @@ start() {
 # start_ours VARIABLE COMMAND...
 start_ours() {
     start "$1" env LD_PRELOAD="$LIBRARY" "${@:2}"
+}
+
+# job NAME COMMAND...: runs a shell function or command in the background of the whole file; its
+# status goes to NAME.status, what it says to NAME.log, both in the file's folder.
+job() {
+    local name=$BATS_FILE_TMPDIR/$1
+    shift
+    {
+        "$@" >"$name.log" 2>&1
+        echo $? >"$name.status"
+    } 3>&- &
+}
+
+# job_succeeds NAME
+job_succeeds() {
+    local name=$BATS_FILE_TMPDIR/$1
+    wait_until 290 test -s "$name.status"
+    cat "$name.log"
+    assert_equal "$(cat "$name.status")" 0
 }
 
 # ours COMMAND...: the same on our TCP.
@@ -167,6 +187,7 @@ error_log $BATS_FILE_TMPDIR/nginx/error.log;
 events { worker_connections 512; }
 http {
     access_log off;
+    send_timeout 600s;
     sendfile on;
     client_body_temp_path $BATS_FILE_TMPDIR/nginx/body;
     proxy_temp_path $BATS_FILE_TMPDIR/nginx/proxy;

@@ -18,7 +18,7 @@ teardown_file() {
 
 setup() {
     cd "$BATS_FILE_TMPDIR"
-    rm -f received answer later
+    rm -f received answer from_client from_server
     server='' client=''
 }
 
@@ -51,13 +51,26 @@ connects() {
     ours nc -d $KERNEL 5000 | cmp - back
 }
 
+# Either nc leaves at the other's FIN, sent all or not: each says it when it has received all.
 @test "nc as a client sends and receives at the same time" {
-    start server nc -N -l 5000 <back >received
+    both_say_fin_at_the_end
+    start server nc -N -l 5000 <from_server >received
     wait_until 10 kernel_listens 5000
-    ours nc -N $KERNEL 5000 <there >answer
+    ours nc -N $KERNEL 5000 <from_client >answer
     wait "$server"
     cmp there received
     cmp back answer
+}
+
+# Two pipes, from_client and from_server, that end when the other side has everything.
+both_say_fin_at_the_end() {
+    mkfifo from_client from_server
+    { cat there && wait_until 60 same_size back answer; } >from_client 3>&- &
+    { cat back && wait_until 60 same_size there received; } >from_server 3>&- &
+}
+
+same_size() {
+    [[ $(stat -c %s "$1") == "$(stat -c %s "$2")" ]]
 }
 
 @test "nc as a server receives 100 megabytes" {
@@ -75,8 +88,10 @@ connects() {
 }
 
 @test "nc as a server sends and receives at the same time" {
-    start_ours server nc -N -l 5000 <back >received
-    connects there inside nc -N $STACK 5000 >answer
+    both_say_fin_at_the_end
+    start_ours server nc -N -l 5000 <from_server >received
+    wait_until 20 inside ping -c 1 -W 1 $STACK
+    inside nc -N $STACK 5000 <from_client >answer
     wait "$server"
     cmp there received
     cmp back answer
@@ -89,22 +104,27 @@ connects() {
     wait_until 20 sh -c 'cat short short | cmp - received'
 }
 
+# A server that answers when it has seen the client's FIN, and not before.
+answer_after_fin='
+    socket(L, PF_INET, SOCK_STREAM, 0) or die $!; setsockopt(L, SOL_SOCKET, SO_REUSEADDR, 1);
+    bind(L, sockaddr_in(5000, INADDR_ANY)) or die $!; listen(L, 1); accept(C, L);
+    open(OUT, ">", "received"); while (sysread(C, $_, 65536)) { syswrite(OUT, $_) } close(OUT);
+    open(IN, "<", "back"); while (sysread(IN, $_, 65536)) { syswrite(C, $_) == length or die $! }'
+
 @test "after our FIN the peer's data still arrives" {
-    mkfifo later
-    exec 7<>later
-    start server nc -N -l 5000 <later >received
+    start server perl -MSocket -e "$answer_after_fin"
     wait_until 10 kernel_listens 5000
-    start_ours client nc -N $KERNEL 5000 <short >answer
-    wait_until 20 peer_saw_fin
-    cat back >&7
-    exec 7>&-
-    wait "$client"
-    cmp back answer
+    ours nc -N $KERNEL 5000 <short >answer
     cmp short received
+    cmp back answer
 }
 
-peer_saw_fin() {
-    inside ss -Htn state close-wait | grep -q "$STACK"
+@test "after the peer's FIN our data still arrives" {
+    start_ours server perl -MSocket -e "$answer_after_fin"
+    wait_until 20 inside ping -c 1 -W 1 $STACK
+    inside nc -N $STACK 5000 <short >answer
+    cmp short received
+    cmp back answer
 }
 
 @test "the last byte arrives although nc exits at once" {
@@ -131,9 +151,10 @@ peer_saw_fin() {
 }
 
 @test "100 megabytes arrive both ways without offload" {
-    start server nc -N -l 5000 <back >received
+    both_say_fin_at_the_end
+    start server nc -N -l 5000 <from_server >received
     wait_until 10 kernel_listens 5000
-    UTCP_SET=offload=0 ours nc -N $KERNEL 5000 <there >answer
+    UTCP_SET=offload=0 ours nc -N $KERNEL 5000 <from_client >answer
     wait "$server"
     cmp there received
     cmp back answer

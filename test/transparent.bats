@@ -108,8 +108,12 @@ same() {
     make_file upload 2000000
     start server nc -l 5000 >received
     wait_until 10 kernel_listens 5000
-    # At 8 Mbit/s the keeper has work for two seconds after nc is gone.
-    UTCP_SET=snd_buf=4M UTCP_IMPAIR='rate 8mbit' ours sh -c "nc -q 0 $KERNEL 5000 <upload" | cat
+    # At 8 Mbit/s the keeper has work for two seconds after perl is gone.
+    # shellcheck disable=SC2016
+    UTCP_SET=snd_buf=4M UTCP_IMPAIR='rate 8mbit' ours perl -MSocket -e '
+        socket(S, PF_INET, SOCK_STREAM, 0) or die $!;
+        connect(S, sockaddr_in(5000, inet_aton(shift))) or die $!;
+        while (sysread(STDIN, $_, 65536)) { syswrite(S, $_) == length or die $! }' $KERNEL <upload | cat
     run -1 no_keeper
     wait "$server"
     cmp upload received
