@@ -14,10 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PATH_BYTES = 96, ENTRIES_BYTES = 4096, TEXT_BYTES = 512 };
+enum { PATH_BYTES = 96, ENTRIES_BYTES = 4096, TEXT_BYTES = 512, NAMESPACE_BYTES = 32 };
 
 struct search {
     char wanted[48]; /* the line to find */
+    char namespace[NAMESPACE_BYTES];
     struct holder *holder;
 };
 
@@ -83,10 +84,25 @@ static void visit_thread(struct search *search, const char *path, const char *na
     each_number(search, directory, visit_descriptor);
 }
 
+/* Reads which network namespace a process is in, as "net:[4026531840]". */
+static bool read_namespace(const char *process, char *namespace, size_t size)
+{
+    char path[PATH_BYTES];
+    long len;
+
+    snprintf(path, sizeof path, "/proc/%s/ns/net", process);
+    len = sys_readlink(path, namespace, size - 1);
+    namespace[len > 0 ? len : 0] = '\0';
+    return len > 0;
+}
+
+/* Devices of one name exist in many network namespaces: only those who live in ours count. */
 static void visit_process(struct search *search, const char *path, const char *name)
 {
-    char directory[PATH_BYTES];
+    char directory[PATH_BYTES], namespace[NAMESPACE_BYTES];
 
+    if (!read_namespace(name, namespace, sizeof namespace) || strcmp(namespace, search->namespace))
+        return;
     snprintf(directory, sizeof directory, "%s/%s/task", path, name);
     each_number(search, directory, visit_thread);
 }
@@ -97,6 +113,7 @@ void holder_find(const char *device, struct holder *holder)
     char path[PATH_BYTES];
 
     *holder = (struct holder){.name = "another process"};
+    read_namespace("self", search.namespace, sizeof search.namespace);
     snprintf(search.wanted, sizeof search.wanted, "iff:\t%s\n", device);
     each_number(&search, "/proc", visit_process);
     if (!holder->pid)
