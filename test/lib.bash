@@ -105,9 +105,9 @@ ours() {
     inside env LD_PRELOAD="$LIBRARY" "$@"
 }
 
-# as_nobody COMMAND...: an unprivileged user in the namespace.
+# as_nobody COMMAND...: an unprivileged user in the namespace, in a folder that may be entered.
 as_nobody() {
-    inside setpriv --reuid=65534 --regid=65534 --clear-groups env HOME=/nonexistent "$@"
+    (cd / && inside setpriv --reuid=65534 --regid=65534 --clear-groups env HOME=/nonexistent "$@")
 }
 
 # checkout_for_everybody: puts launcher and library where an unprivileged user can read them, and
@@ -172,6 +172,14 @@ make_file() {
     openssl enc -aes-128-ctr -nosalt -pbkdf2 -pass "pass:${1##*/}" -in /dev/zero 2>/dev/null |
         head -c "$2" >"$1"
 }
+
+# send_and_exit ADDRESS PORT <FILE: a program that exits as soon as its last write returned.
+send_and_exit='
+    use Socket;
+    socket(S, PF_INET, SOCK_STREAM, 0) or die $!;
+    connect(S, sockaddr_in($ARGV[1], inet_aton($ARGV[0]))) or die $!;
+    while (sysread(STDIN, $_, 65536)) { syswrite(S, $_) == length or die $! }'
+export send_and_exit
 
 # ---- the server ----
 

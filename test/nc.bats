@@ -127,7 +127,7 @@ answer_after_fin='
     cmp back answer
 }
 
-@test "the last byte arrives although nc exits at once" {
+@test "the last byte arrives although nc was told to quit at once" {
     start server nc -l 5000 >received
     wait_until 10 kernel_listens 5000
     cat there | ours nc -q 0 $KERNEL 5000
@@ -135,7 +135,7 @@ answer_after_fin='
     cmp there received
 }
 
-@test "the last byte arrives although nc exits at once, under 5 % loss" {
+@test "the last byte arrives although nc was told to quit at once, under 5 % loss" {
     start server nc -l 5000 >received
     wait_until 10 kernel_listens 5000
     cat short | UTCP_IMPAIR='loss 5% seed 1' ours nc -q 0 $KERNEL 5000
@@ -143,11 +143,28 @@ answer_after_fin='
     cmp short received
 }
 
-@test "a server's last byte arrives although it exits at once, under 5 % loss" {
+@test "a server's last byte arrives although it was told to quit at once, under 5 % loss" {
     start server env UTCP_IMPAIR='loss 5% seed 2' LD_PRELOAD="$LIBRARY" nc -q 0 -l 5000 <short
     connects /dev/null inside nc -d $STACK 5000 >answer
     wait "$server"
     cmp short answer
+}
+
+# nc waits for the peer in any case; this program exits with all of its data still to be sent.
+@test "the last byte arrives although the program exits at once" {
+    start server nc -l 5000 >received
+    wait_until 10 kernel_listens 5000
+    UTCP_SET=snd_buf=8M ours perl -e "$send_and_exit" $KERNEL 5000 <short
+    wait "$server"
+    cmp short received
+}
+
+@test "the last byte arrives although the program exits at once, under 5 % loss" {
+    start server nc -l 5000 >received
+    wait_until 10 kernel_listens 5000
+    UTCP_SET=snd_buf=8M UTCP_IMPAIR='loss 5% seed 3' ours perl -e "$send_and_exit" $KERNEL 5000 <short
+    wait "$server"
+    cmp short received
 }
 
 @test "100 megabytes arrive both ways without offload" {

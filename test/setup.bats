@@ -159,11 +159,15 @@ a_server_with_a_greeting() {
     local commands after
     commands=$(utcp setup --dry-run --user nobody)
     run -0 utcp setup --user nobody
-    after=$(inside ip -o -4 address)$(inside nft list ruleset)
+    after=$(addresses_and_rules)
     run -0 utcp teardown
     inside sh -ec "$commands"
-    assert_equal "$(inside ip -o -4 address | sed 's/^[0-9]*//')$(inside nft list ruleset)" \
-        "$(sed 's/^[0-9]*\(: utcp\)/\1/' <<<"$after")"
+    assert_equal "$(addresses_and_rules)" "$after"
+}
+
+addresses_and_rules() {
+    inside ip -o -4 address | sed 's/^[0-9]*//'
+    inside nft list ruleset
 }
 
 @test "setup refuses a net that is in use, and proposes another" {

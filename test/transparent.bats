@@ -123,11 +123,12 @@ same() {
     make_file upload 2000000
     start server nc -l 5000 >received
     wait_until 10 kernel_listens 5000
-    run -0 --separate-stderr env UTCP_SET=snd_buf=4M UTCP_IMPAIR='rate 8mbit' \
-        nsenter --target "$net" --net --mount --wd="$PWD" -- perl -e '
-        if (!($pid = fork)) { $ENV{LD_PRELOAD} = shift; open(STDIN, "<", "upload"); exec @ARGV }
-        shift; waitpid($pid, 0); print "$? ", wait()' "$LIBRARY" nc -q 0 $KERNEL 5000
+    UTCP_SET=snd_buf=4M UTCP_IMPAIR='rate 8mbit' run -0 inside perl -e '
+        $library = shift;
+        if (!($pid = fork)) { $ENV{LD_PRELOAD} = $library; open(STDIN, "<", "upload"); exec @ARGV }
+        waitpid($pid, 0); print "$? ", wait()' "$LIBRARY" perl -e "$send_and_exit" $KERNEL 5000
     assert_output '0 -1'
+    run -1 no_keeper
     wait "$server"
     cmp upload received
 }
