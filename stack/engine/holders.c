@@ -101,7 +101,8 @@ static void visit_process(struct search *search, const char *path, const char *n
 {
     char directory[PATH_BYTES], namespace[NAMESPACE_BYTES];
 
-    if (!read_namespace(name, namespace, sizeof namespace) || strcmp(namespace, search->namespace))
+    if (!read_namespace(name, namespace, sizeof namespace) ||
+        strcmp(namespace, search->namespace) != 0)
         return;
     snprintf(directory, sizeof directory, "%s/%s/task", path, name);
     each_number(search, directory, visit_thread);
