@@ -175,7 +175,6 @@ make_file() {
 
 # send_and_exit ADDRESS PORT <FILE: a program that exits as soon as its last write returned.
 # shellcheck disable=SC2016
-# shellcheck disable=SC2016
 send_and_exit='
     use Socket;
     socket(S, PF_INET, SOCK_STREAM, 0) or die $!;
