@@ -10,6 +10,10 @@ setup() {
     mkdir -p "$HOME/.config/utcp"
 }
 
+teardown() {
+    namespace_stop net
+}
+
 utcp() {
     "$ROOT/scripts/utcp" "$@"
 }
@@ -132,7 +136,6 @@ END
     run -126 as_nobody $CHECKOUT/scripts/utcp /run/capable
     assert_output --partial 'it has file capabilities'
     run -0 inside $CHECKOUT/scripts/utcp /run/capable
-    namespace_stop net
 }
 
 @test "what is preloaded already stays, and comes first" {
@@ -161,7 +164,6 @@ END
     namespace_start net
     UTCP_IMPIAR='loss 1%' run -0 ours perl -MSocket -e 'socket(S, PF_INET, SOCK_STREAM, 0) or die $!'
     assert_output --partial 'UTCP_IMPIAR; did you mean UTCP_IMPAIR?'
-    namespace_stop net
 }
 
 @test "a summary is printed on stderr when asked for, and nothing otherwise" {
@@ -174,15 +176,14 @@ END
     wait_until 20 no_keeper
     run -0 --separate-stderr inside "$ROOT/scripts/utcp" curl -sS http://$KERNEL/hello
     assert_equal "$stderr" ''
-    namespace_stop net
 }
 
 @test "%p in a capture's name is the process id" {
     namespace_start net
     start server nc -k -l 5000
+    wait_until 10 kernel_listens 5000
     run inside "$ROOT/scripts/utcp" --pcap "$PWD/c-%p.pcapng" sh -c 'nc -z 10.0.0.2 5000'
     wait_until 20 no_keeper
     run -0 sh -c 'ls c-*.pcapng'
     assert_output --regexp '^c-[0-9]+\.pcapng$'
-    namespace_stop net
 }

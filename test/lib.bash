@@ -47,16 +47,25 @@ namespace_start() {
     wait_until 10 test -e "$ready"
 }
 
-# namespace_stop NAME: ends every process in it, and with the last of them the namespace goes.
+# namespace_stop NAME: ends every process in it, and with the last of them the namespace goes. Does
+# nothing when it was not started, so that a teardown may say it in any case.
 namespace_stop() {
-    local here pid
-    here=$(readlink "/proc/${!1}/ns/net")
-    for pid in /proc/[0-9]*; do
-        if [[ $(readlink "$pid/ns/net" 2>/dev/null) == "$here" ]]; then
-            kill -KILL "${pid#/proc/}" 2>/dev/null || true
-        fi
+    local holder=${!1-} here pid
+    if [[ ! $holder ]]; then return; fi
+    here=$(readlink "/proc/$holder/ns/net")
+    for pid in $(processes_in "$here"); do
+        kill -KILL "$pid" 2>/dev/null || true
     done
-    wait "${!1}" 2>/dev/null || true
+    wait "$holder" 2>/dev/null || true
+    unset "$1"
+}
+
+# processes_in NAMESPACE: their ids; the namespace as readlink tells it.
+processes_in() {
+    local process
+    for process in /proc/[0-9]*; do
+        if [[ $(readlink "$process/ns/net" 2>/dev/null) == "$1" ]]; then echo "${process#/proc/}"; fi
+    done
 }
 
 # inside COMMAND...: in the namespace "net", as root, on the kernel's TCP.
@@ -157,11 +166,8 @@ ended() {
 no_keeper() {
     local here pid
     here=$(readlink "/proc/$net/ns/net")
-    for pid in /proc/[0-9]*; do
-        if [[ $(cat "$pid/comm" 2>/dev/null) == utcp-keeper* ]] &&
-            [[ $(readlink "$pid/ns/net" 2>/dev/null) == "$here" ]]; then
-            return 1
-        fi
+    for pid in $(processes_in "$here"); do
+        if [[ $(cat "/proc/$pid/comm" 2>/dev/null) == utcp-keeper* ]]; then return 1; fi
     done
 }
 

@@ -11,6 +11,7 @@ setup() {
 }
 
 teardown() {
+    namespace_stop far
     namespace_stop net
 }
 
@@ -83,7 +84,6 @@ a_server_with_a_greeting() {
     wait_until 10 inside_of far sh -c 'ss -Hltn "sport = :5000" | grep -q .'
     run -0 utcp_as_nobody nc -d 192.168.9.2 5000
     assert_output hello
-    namespace_stop far
 }
 
 @test "a second setup changes nothing and says so" {
