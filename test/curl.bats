@@ -82,21 +82,21 @@ nothing_wrong_in() {
 
 @test "our capture shows a clean download without a bad checksum or a retransmission" {
     UTCP_PCAP=$PWD/download.pcapng fetch million
-    wait_until 20 no_keeper
+    wait_until 240 no_keeper
     nothing_wrong_in download.pcapng
 }
 
 @test "our capture shows a clean upload without a bad checksum or a retransmission" {
     UTCP_PCAP=$PWD/upload.pcapng ours curl -sS -T "$WWW/million" "http://$KERNEL/copy"
     cmp "$WWW/million" "$WWW/copy"
-    wait_until 20 no_keeper
+    wait_until 240 no_keeper
     nothing_wrong_in upload.pcapng
 }
 
 @test "a capture on the device agrees, without offload" {
     capture_start "$PWD/device.pcapng"
     UTCP_SET=offload=0 fetch million
-    wait_until 20 no_keeper
+    wait_until 240 no_keeper
     capture_stop
     nothing_wrong_in device.pcapng
 }
@@ -104,7 +104,7 @@ nothing_wrong_in() {
 @test "a capture on the device sees our packets with offload, and no retransmission" {
     capture_start "$PWD/device.pcapng"
     fetch million
-    wait_until 20 no_keeper
+    wait_until 240 no_keeper
     capture_stop
     assert [ "$(packets device.pcapng "ip.src == $STACK")" -gt 5 ]
     assert_equal "$(packets device.pcapng 'tcp.analysis.retransmission')" 0
@@ -119,7 +119,7 @@ nothing_wrong_in() {
 
 @test "every connection ends with a FIN in both directions" {
     UTCP_PCAP=$PWD/fin.pcapng fetch byte
-    wait_until 20 no_keeper
+    wait_until 240 no_keeper
     assert [ "$(packets fin.pcapng "ip.src == $STACK && tcp.flags.fin == 1")" -ge 1 ]
     assert [ "$(packets fin.pcapng "ip.src == $KERNEL && tcp.flags.fin == 1")" -ge 1 ]
     wait_until 10 sh -c "! nsenter --target $net --net ss -Htn state established | grep -q $STACK"

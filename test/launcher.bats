@@ -173,7 +173,7 @@ END
     run -0 --separate-stderr inside "$ROOT/scripts/utcp" --summary curl -sS http://$KERNEL/hello
     assert_output hello
     [[ ${stderr_lines[0]} == 'utcp: '* ]]
-    wait_until 20 no_keeper
+    wait_until 240 no_keeper
     run -0 --separate-stderr inside "$ROOT/scripts/utcp" curl -sS http://$KERNEL/hello
     assert_equal "$stderr" ''
 }
@@ -183,7 +183,7 @@ END
     start server nc -k -l 5000
     wait_until 10 kernel_listens 5000
     run inside "$ROOT/scripts/utcp" --pcap "$PWD/c-%p.pcapng" sh -c 'nc -z 10.0.0.2 5000'
-    wait_until 20 no_keeper
+    wait_until 240 no_keeper
     run -0 sh -c 'ls c-*.pcapng'
     assert_output --regexp '^c-[0-9]+\.pcapng$'
 }

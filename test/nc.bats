@@ -24,7 +24,7 @@ setup() {
 
 teardown() {
     for pid in $server $client; do kill "$pid" 2>/dev/null || true; done
-    wait_until 30 no_keeper
+    wait_until 240 no_keeper
 }
 
 # connects FILE COMMAND...: retries until our server is there; the file is its input.

@@ -50,7 +50,7 @@ device_held() {
 
 @test "a device that was made goes with its program" {
     ours curl -sS "http://$KERNEL/file" | cmp - "$WWW/file"
-    wait_until 20 no_keeper
+    wait_until 240 no_keeper
     run -1 inside ip link show dev utcp0
 }
 

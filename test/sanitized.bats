@@ -31,7 +31,7 @@ setup() {
 }
 
 teardown() {
-    wait_until 60 no_keeper
+    wait_until 240 no_keeper
     run -0 sh -c 'cat report.* 2>/dev/null || true'
     assert_output ''
 }

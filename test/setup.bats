@@ -133,7 +133,7 @@ a_server_with_a_greeting() {
     run -0 utcp setup --user nobody
     a_server_with_a_greeting
     run -0 utcp_as_nobody nc -d $KERNEL 5000
-    wait_until 20 no_keeper
+    wait_until 240 no_keeper
     run -0 utcp teardown
     assert_equal "$(state)" "$before"
 }

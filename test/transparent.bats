@@ -21,7 +21,7 @@ setup() {
 }
 
 teardown() {
-    wait_until 60 no_keeper
+    wait_until 240 no_keeper
 }
 
 # same COMMAND...: exit status, stdout and stderr with the library are those without.
@@ -155,7 +155,7 @@ same() {
         for (3 .. 1023) { POSIX::close($_) if $_ != fileno(T) }
         for (1 .. 64) { open(my $f, ">", "victim$_") or die $!; push @f, $f }
         syswrite(T, "x" x 100000); close(T)' $KERNEL
-    wait_until 20 no_keeper
+    wait_until 240 no_keeper
     kill "$server"
     run -0 sh -c 'cat victim* | wc -c'
     assert_output 0
