@@ -127,6 +127,8 @@ static void show_shut(struct engine_socket *socket, unsigned how)
     if ((socket->shut & how) == how)
         return;
     show_readable(socket);
+    if (!socket->has_byte)
+        return; /* the program's end was closed just now: its hang-up must still be told apart */
     sys_shutdown(socket->end, how == UTCP_SHUT_WR ? SHUT_WR : SHUT_RDWR);
     socket->shut = (uint8_t)how;
 }
