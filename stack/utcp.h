@@ -75,6 +75,7 @@ struct utcp_slice {
     X(mss, 0, 0, 65495, bytes, "greatest MSS to announce and use, 0 = from the MTU")          \
     X(window_scaling, 1, 0, 1, bool, "offer and accept window scaling (RFC 7323)")            \
     X(wscale, 7, 0, 14, count, "shift count to announce (RFC 7323 section 2.3)")              \
+    X(sack, 1, 0, 1, bool, "offer and accept selective acknowledgments (RFC 2018)")           \
     X(rcv_buf, 1 << 20, 256, 1 << 30, bytes, "receive buffer of a new connection")            \
     X(snd_buf, 1 << 20, 256, 1 << 30, bytes, "send buffer of a new connection")               \
     X(time_wait, 60 * UTCP_SEC, 0, 600 * UTCP_SEC, ns, "length of TIME-WAIT (Linux: 60 s)")   \

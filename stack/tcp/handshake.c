@@ -76,6 +76,7 @@ static void learn_options(struct utcp_conn *conn, const struct tcp_options *opti
     conn->snd_wscale = conn->wscale_ok ? options->wscale : 0;
     if (!conn->wscale_ok)
         conn->rcv_wscale = 0;
+    conn->sack_ok = options->sack_permitted && conn->stack->settings.sack;
 }
 
 void tcp_learn_syn(struct utcp_conn *conn, const struct tcp_segment *segment)

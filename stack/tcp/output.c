@@ -164,6 +164,7 @@ static void fill_syn_options(const struct utcp_conn *conn, struct tcp_options *o
 {
     bool answers = (tcp_state_flags(conn->state) & TCP_ACK) != 0;
 
+    options->sack_permitted = answers ? conn->sack_ok : conn->stack->settings.sack != 0;
     options->mss = (uint16_t)tcp_announced_mss(conn);
     options->has_wscale = answers ? conn->wscale_ok : conn->stack->settings.window_scaling != 0;
     options->wscale = conn->rcv_wscale;

@@ -80,6 +80,7 @@ struct utcp_conn {
     uint32_t rcv_mss;   /* the largest segment the peer sent */
     uint8_t snd_wscale, rcv_wscale;
     bool wscale_ok; /* both sides offered */
+    bool sack_ok;   /* ... */
 
     struct rtt rtt;
     struct recovery recovery;

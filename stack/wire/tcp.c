@@ -7,9 +7,26 @@
 #include "wire/bytes.h"
 #include "wire/ipv4.h"
 
-enum option_kind { OPTION_END = 0, OPTION_NOP = 1, OPTION_MSS = 2, OPTION_WSCALE = 3 };
+enum option_kind {
+    OPTION_END = 0,
+    OPTION_NOP = 1,
+    OPTION_MSS = 2,
+    OPTION_WSCALE = 3,
+    OPTION_SACK_PERMITTED = 4,
+    OPTION_SACK = 5,
+    OPTION_TIMESTAMPS = 8,
+};
 
 #define WSCALE_MAX 14 /* RFC 7323 section 2.3 */
+
+static void read_sack(struct tcp_options *options, const uint8_t *option, size_t len)
+{
+    if (len % 8 != 2 || len > 2 + 8 * SACK_BLOCKS_MAX)
+        return;
+    options->sack_count = (uint8_t)(len / 8);
+    for (size_t i = 0; i < options->sack_count; i++)
+        options->sack[i] = (struct range){get32(option + 2 + 8 * i), get32(option + 6 + 8 * i)};
+}
 
 static void read_option(struct tcp_options *options, const uint8_t *option, size_t len)
 {
@@ -18,6 +35,15 @@ static void read_option(struct tcp_options *options, const uint8_t *option, size
     if (option[0] == OPTION_WSCALE && len == 3) {
         options->has_wscale = true;
         options->wscale = option[2] > WSCALE_MAX ? WSCALE_MAX : option[2];
+    }
+    if (option[0] == OPTION_SACK_PERMITTED && len == 2)
+        options->sack_permitted = true;
+    if (option[0] == OPTION_SACK)
+        read_sack(options, option, len);
+    if (option[0] == OPTION_TIMESTAMPS && len == 10) {
+        options->has_timestamps = true;
+        options->ts_value = get32(option + 2);
+        options->ts_echo = get32(option + 6);
     }
 }
 
@@ -72,7 +98,31 @@ bool tcp_parse(const uint8_t *bytes, size_t len, bool verify, struct tcp_segment
     return segment->src.port != 0 && segment->dst.port != 0;
 }
 
-/* In Linux's order: MSS, then NOP and window scale. */
+static size_t write_timestamps(uint8_t *to, const struct tcp_options *options)
+{
+    /* Where SACK-permitted is due, too, it takes the place of the padding, as in Linux. */
+    to[0] = options->sack_permitted ? OPTION_SACK_PERMITTED : OPTION_NOP;
+    to[1] = options->sack_permitted ? 2 : OPTION_NOP;
+    to[2] = OPTION_TIMESTAMPS;
+    to[3] = 10;
+    put32(to + 4, options->ts_value);
+    put32(to + 8, options->ts_echo);
+    return 12;
+}
+
+static size_t write_sack(uint8_t *to, const struct tcp_options *options)
+{
+    to[0] = to[1] = OPTION_NOP;
+    to[2] = OPTION_SACK;
+    to[3] = (uint8_t)(2 + 8 * options->sack_count);
+    for (size_t i = 0; i < options->sack_count; i++) {
+        put32(to + 4 + 8 * i, options->sack[i].from);
+        put32(to + 8 + 8 * i, options->sack[i].to);
+    }
+    return 4 + 8 * (size_t)options->sack_count;
+}
+
+/* In Linux's order: MSS, SACK permitted, timestamps, window scale, SACK; each padded to words. */
 static size_t write_options(uint8_t *to, const struct tcp_options *options)
 {
     size_t len = 0;
@@ -83,6 +133,14 @@ static size_t write_options(uint8_t *to, const struct tcp_options *options)
         put16(to + 2, options->mss);
         len = 4;
     }
+    if (options->has_timestamps) {
+        len += write_timestamps(to + len, options);
+    } else if (options->sack_permitted) {
+        to[len] = to[len + 1] = OPTION_NOP;
+        to[len + 2] = OPTION_SACK_PERMITTED;
+        to[len + 3] = 2;
+        len += 4;
+    }
     if (options->has_wscale) {
         to[len] = OPTION_NOP;
         to[len + 1] = OPTION_WSCALE;
@@ -90,6 +148,8 @@ static size_t write_options(uint8_t *to, const struct tcp_options *options)
         to[len + 3] = options->wscale;
         len += 4;
     }
+    if (options->sack_count > 0)
+        len += write_sack(to + len, options);
     return len;
 }
 

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/ranges.h"
 #include "base/seq.h"
 #include "utcp.h"
 
@@ -23,11 +24,18 @@ enum tcp_flags {
     TCP_CWR = 128,
 };
 
+#define SACK_BLOCKS_MAX 4 /* as many as 40 bytes of options hold, RFC 2018 section 3 */
+
 /* Options of a segment; a field is 0 (or false) when the option is not there. */
 struct tcp_options {
     uint16_t mss;
     bool has_wscale;
     uint8_t wscale; /* at most 14 */
+    bool sack_permitted;
+    bool has_timestamps;
+    uint32_t ts_value, ts_echo; /* TSval and TSecr, RFC 7323 section 3.2 */
+    uint8_t sack_count;
+    struct range sack[SACK_BLOCKS_MAX]; /* in the order of the segment */
 };
 
 struct tcp_segment {

@@ -79,6 +79,7 @@ int world_setup(void **state)
         .read = 1,
     };
     utcp_settings_init(&world.settings);
+    world.settings.sack = 0;
     return 0;
 }
 
@@ -277,7 +278,7 @@ size_t drop_sent(void)
 
 /* ---- expecting ---- */
 
-#define TEXT_MAX 160
+#define TEXT_MAX 320
 
 static const char *flag_text(unsigned flags)
 {
@@ -293,14 +294,50 @@ static const char *flag_text(unsigned flags)
     return text;
 }
 
+static struct tcp_options options_of(struct peer peer)
+{
+    return (struct tcp_options){
+        .mss = peer.mss,
+        .has_wscale = peer.wscale != NO_WSCALE,
+        .wscale = peer.wscale != NO_WSCALE ? (uint8_t)peer.wscale : 0,
+        .sack_permitted = peer.sack,
+    };
+}
+
+static void shift_sack(struct tcp_options *options, tcp_seq by)
+{
+    for (size_t i = 0; i < options->sack_count; i++) {
+        options->sack[i].from += by;
+        options->sack[i].to += by;
+    }
+}
+
+static size_t describe_options(char *text, size_t size, const struct tcp_options *options)
+{
+    size_t len = 0;
+
+    if (options->mss != 0)
+        len += (size_t)snprintf(text + len, size - len, " mss %u", options->mss);
+    if (options->has_wscale)
+        len += (size_t)snprintf(text + len, size - len, " wscale %u", options->wscale);
+    if (options->sack_permitted)
+        len += (size_t)snprintf(text + len, size - len, " sackOK");
+    if (options->has_timestamps)
+        len += (size_t)snprintf(text + len, size - len, " ts %u echo %u", options->ts_value,
+                                options->ts_echo);
+    for (size_t i = 0; i < options->sack_count; i++)
+        len += (size_t)snprintf(text + len, size - len, " sack %u:%u", options->sack[i].from,
+                                options->sack[i].to);
+    return len;
+}
+
 static void describe(char text[TEXT_MAX], const struct tcp_segment *segment)
 {
-    const struct tcp_options *options = &segment->options;
-    int wscale = options->has_wscale ? options->wscale : NO_WSCALE;
+    size_t len = (size_t)snprintf(text, TEXT_MAX, "%s seq %u ack %u window %u len %u to %u",
+                                  flag_text(segment->flags), segment->seq, segment->ack,
+                                  segment->window, segment->payload_len, segment->dst.port);
 
-    snprintf(text, TEXT_MAX, "%s seq %u ack %u window %u len %u mss %u wscale %d to %u",
-             flag_text(segment->flags), segment->seq, segment->ack, segment->window,
-             segment->payload_len, options->mss, wscale, segment->dst.port);
+    describe_options(text + len, TEXT_MAX - len, &segment->options);
 }
 
 static void describe_next(char text[TEXT_MAX])
@@ -318,6 +355,7 @@ static void describe_next(char text[TEXT_MAX])
         /* Without the ACK bit the field must be 0 as it is. */
         if ((segment.flags & TCP_ACK) != 0)
             segment.ack -= world.peer_isn;
+        shift_sack(&segment.options, -world.peer_isn);
         describe(text, &segment);
     } else {
         snprintf(text, TEXT_MAX, "a packet of protocol %u", packet.bytes[9]);
@@ -325,8 +363,14 @@ static void describe_next(char text[TEXT_MAX])
     free(packet.bytes);
 }
 
+void expect_syn_at(const char *file, int line, unsigned flags, tcp_seq seq, tcp_seq ack,
+                   struct peer peer)
+{
+    expect_at(file, line, flags, seq, ack, peer.window, 0, options_of(peer));
+}
+
 void expect_at(const char *file, int line, unsigned flags, tcp_seq seq, tcp_seq ack,
-               uint16_t window, uint32_t len, struct peer options)
+               uint16_t window, uint32_t len, struct tcp_options options)
 {
     char expected[TEXT_MAX], got[TEXT_MAX];
     struct tcp_segment segment = {
@@ -336,11 +380,9 @@ void expect_at(const char *file, int line, unsigned flags, tcp_seq seq, tcp_seq 
         .flags = (uint8_t)flags,
         .window = window,
         .payload_len = len,
-        .options = {.mss = options.mss, .has_wscale = options.wscale != NO_WSCALE},
+        .options = options,
     };
 
-    if (segment.options.has_wscale)
-        segment.options.wscale = (uint8_t)options.wscale;
     describe(expected, &segment);
     describe_next(got);
     if (strcmp(expected, got) == 0)
@@ -411,14 +453,22 @@ static void inject_segment(struct tcp_segment *segment)
 
 void inject(unsigned flags, tcp_seq seq, tcp_seq ack, uint16_t window, uint32_t len)
 {
+    inject_with(flags, seq, ack, window, len, (struct tcp_options){0});
+}
+
+void inject_with(unsigned flags, tcp_seq seq, tcp_seq ack, uint16_t window, uint32_t len,
+                 struct tcp_options options)
+{
     struct tcp_segment segment = {
         .seq = world.peer_isn + seq,
         .ack = (flags & TCP_ACK) != 0 ? world.iss + ack : 0,
         .flags = (uint8_t)flags,
         .window = window,
         .payload_len = len,
+        .options = options,
     };
 
+    shift_sack(&segment.options, world.iss);
     inject_segment(&segment);
 }
 
@@ -429,11 +479,9 @@ void inject_syn(unsigned flags, tcp_seq seq, tcp_seq ack, struct peer peer)
         .ack = (flags & TCP_ACK) != 0 ? world.iss + ack : 0,
         .flags = (uint8_t)flags,
         .window = peer.window,
-        .options = {.mss = peer.mss, .has_wscale = peer.wscale != NO_WSCALE},
+        .options = options_of(peer),
     };
 
-    if (segment.options.has_wscale)
-        segment.options.wscale = (uint8_t)peer.wscale;
     world.peer_scales = segment.options.has_wscale;
     inject_segment(&segment);
 }

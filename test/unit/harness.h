@@ -2,8 +2,8 @@
 /*
  * One stack in virtual time with one peer, whose packets the test writes by hand.
  *
- * Before each test world_setup() makes a world with defaults; a test may change settings, and the
- * constructors below create the stack from them. After each call the stack's invariants are checked
+ * Before each test world_setup() makes a world with defaults, but plain segments without SACK; a
+ * test may change settings, and the constructors below create the stack from them. After each call the stack's invariants are checked
  * (utcp_check()) and what it sends is taken apart: checksums must be good, no segment may be longer
  * than the peer's MSS, and the right edge of its window may never move left. The segments wait in a
  * queue for expect(). At the end every byte of memory must have been given back.
@@ -55,6 +55,7 @@ struct peer {
     uint16_t window;
     uint16_t mss; /* 0 = no option */
     int wscale;   /* NO_WSCALE = no option */
+    bool sack;    /* SACK permitted */
 };
 
 /*
@@ -127,6 +128,10 @@ void choose_iss(tcp_seq iss);
 uint8_t pattern(tcp_seq relative);
 
 void inject(unsigned flags, tcp_seq seq, tcp_seq ack, uint16_t window, uint32_t len);
+
+/* The same with options; the numbers of SACK blocks are relative, too. */
+void inject_with(unsigned flags, tcp_seq seq, tcp_seq ack, uint16_t window, uint32_t len,
+                 struct tcp_options options);
 void inject_syn(unsigned flags, tcp_seq seq, tcp_seq ack, struct peer peer);
 
 /* Any packet, as it is. */
@@ -138,13 +143,16 @@ size_t build_ip(uint8_t *packet, uint8_t protocol, const uint8_t *payload, size_
 /* ---- what the stack sends ---- */
 
 #define expect(flags, seq, ack, window, len) \
-    expect_at(__FILE__, __LINE__, flags, seq, ack, window, len, (struct peer){.wscale = NO_WSCALE})
-#define expect_syn(flags, seq, ack, peer) \
-    expect_at(__FILE__, __LINE__, flags, seq, ack, (peer).window, 0, peer)
+    expect_at(__FILE__, __LINE__, flags, seq, ack, window, len, (struct tcp_options){0})
+#define expect_with(flags, seq, ack, window, len, options) \
+    expect_at(__FILE__, __LINE__, flags, seq, ack, window, len, options)
+#define expect_syn(flags, seq, ack, peer) expect_syn_at(__FILE__, __LINE__, flags, seq, ack, peer)
 #define expect_nothing() expect_nothing_at(__FILE__, __LINE__)
 
 void expect_at(const char *file, int line, unsigned flags, tcp_seq seq, tcp_seq ack,
-               uint16_t window, uint32_t len, struct peer options);
+               uint16_t window, uint32_t len, struct tcp_options options);
+void expect_syn_at(const char *file, int line, unsigned flags, tcp_seq seq, tcp_seq ack,
+                   struct peer peer);
 void expect_nothing_at(const char *file, int line);
 
 /* The next packet as bytes; returns its length, 0 = none. */

@@ -341,6 +341,57 @@ static void options_are_read_in_any_order(void **state)
     assert_int_equal(options.wscale, 7);
 }
 
+static void sack_and_timestamps_are_read(void **state)
+{
+    struct tcp_options options = read_options("\4\2\x08\x0a\0\0\1\0\0\0\2\0"
+                                              "\5\x12\0\0\0\1\0\0\0\2\0\0\0\3\0\0\0\4",
+                                              30);
+
+    (void)state;
+    assert_true(options.sack_permitted);
+    assert_true(options.has_timestamps);
+    assert_int_equal(options.ts_value, 0x100);
+    assert_int_equal(options.ts_echo, 0x200);
+    assert_int_equal(options.sack_count, 2);
+    assert_int_equal(options.sack[1].from, 3);
+    assert_int_equal(options.sack[1].to, 4);
+    assert_int_equal(read_options("\5\x0b\0\0\0\1\0\0\0\2\0", 11).sack_count, 0);
+    assert_false(read_options("\x08\x09\0\0\1\0\0\0\2", 9).has_timestamps);
+}
+
+static void expect_written(const struct tcp_options *options, const char *bytes, size_t len)
+{
+    struct tcp_segment segment = {.options = *options};
+    uint8_t header[60];
+
+    assert_int_equal(tcp_write(header, &segment), TCP_HEADER + len);
+    assert_memory_equal(header + TCP_HEADER, bytes, len);
+}
+
+static void options_are_written_in_the_order_of_linux(void **state)
+{
+    struct tcp_options all = {
+        .mss = 1460,
+        .has_wscale = true,
+        .wscale = 7,
+        .sack_permitted = true,
+        .has_timestamps = true,
+        .ts_value = 1,
+        .ts_echo = 2,
+    };
+    struct tcp_options none = {.sack_permitted = true, .mss = 1460};
+    struct tcp_options data = {
+        .has_timestamps = true,
+        .sack_count = 1,
+        .sack = {{3, 4}},
+    };
+
+    (void)state;
+    expect_written(&all, "\2\4\5\xb4\4\2\x08\x0a\0\0\0\1\0\0\0\2\1\3\3\7", 20);
+    expect_written(&none, "\2\4\5\xb4\1\1\4\2", 8);
+    expect_written(&data, "\1\1\x08\x0a\0\0\0\0\0\0\0\0\1\1\5\x0a\0\0\0\3\0\0\0\4", 24);
+}
+
 static void unknown_options_are_skipped(void **state)
 {
     struct tcp_options options = read_options("\xfd\6abcd\2\4\5\xb4", 10);
@@ -574,6 +625,8 @@ int main(int argc, char *argv[])
         TEST(port_zero_is_refused),
         TEST(every_bit_of_a_segment_is_under_its_checksum),
         TEST(options_are_read_in_any_order),
+        TEST(sack_and_timestamps_are_read),
+        TEST(options_are_written_in_the_order_of_linux),
         TEST(unknown_options_are_skipped),
         TEST(the_end_of_options_is_the_end),
         TEST(an_option_of_another_length_is_not_believed),
