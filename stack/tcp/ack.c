@@ -65,14 +65,9 @@ static void free_acknowledged(struct utcp_conn *conn, tcp_seq ack)
 
 static void take_new_ack(struct utcp_conn *conn, tcp_seq ack)
 {
-    struct cc_ack event = {
-        .now = conn->stack->now,
-        .acked = ack - conn->snd_una,
-        .in_flight = in_flight(conn),
-        .rtt = measure(conn, ack),
-    };
-    /* RFC 5681 section 4.1 and RFC 7661: a window that was not in use has not been tested. */
-    bool limited = 2 * (uint64_t)event.in_flight >= conn->cc.cwnd;
+    uint32_t acked = ack - conn->snd_una;
+    uint32_t in_flight_before = in_flight(conn);
+    uint64_t rtt = measure(conn, ack);
 
     free_acknowledged(conn, ack);
     conn->snd_una = ack;
@@ -81,8 +76,8 @@ static void take_new_ack(struct utcp_conn *conn, tcp_seq ack)
      * retransmission timer". */
     conn->backoff = conn->unanswered = 0;
     tcp_timer_stop(conn, TIMER_RETRANSMIT);
-    if (recovery_on_ack(conn, event.acked) && limited)
-        conn->cc.ops->on_ack(&conn->cc, &event);
+    if (recovery_on_ack(conn, acked))
+        congestion_on_ack(conn, acked, in_flight_before, rtt);
 }
 
 /* "As long as the receiving TCP peer continues to send ACKs in response to the probe segments, the

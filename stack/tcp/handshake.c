@@ -113,7 +113,7 @@ void tcp_establish(struct utcp_conn *conn, const struct tcp_segment *segment)
         conn->rtt.timing = false;
         rtt_sample(&conn->rtt, &stack->settings, stack->now - conn->rtt.timed_since);
     }
-    cc_init(&conn->cc, stack->congestion, conn->mss, (uint32_t)stack->settings.initial_window);
+    congestion_start(conn);
     tcp_set_state(conn, TCP_ESTABLISHED);
     if (conn->fin_queued)
         tcp_set_state(conn, TCP_FIN_WAIT_1);

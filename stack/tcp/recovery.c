@@ -28,7 +28,7 @@ static void enter_recovery(struct utcp_conn *conn)
 {
     struct cc *cc = &conn->cc;
 
-    cc->ssthresh = cc->ops->on_loss(cc, in_flight(conn), conn->stack->now);
+    congestion_signal(conn, CC_LOSS);
     cc->cwnd = cc->ssthresh + DUP_ACK_THRESHOLD * cc->mss;
     conn->recovery.active = true;
     conn->recovery.recover = conn->snd_max;
@@ -104,7 +104,7 @@ void recovery_on_timeout(struct utcp_conn *conn)
 
     /* RFC 5681 section 3.1: a second time-out of the same segment leaves ssthresh as it is. */
     if (conn->backoff == 1)
-        cc->ssthresh = cc->ops->on_loss(cc, in_flight(conn), conn->stack->now);
+        congestion_signal(conn, CC_TIMEOUT);
     cc->cwnd = cc->mss;
     conn->recovery = (struct recovery){.recover_valid = true, .recover = conn->snd_max};
     conn->snd_nxt = conn->snd_una;

@@ -8,6 +8,7 @@
  *	ack.c       what an acceptable ACK means: window, RTT, congestion control, recovery
  *	reassemble.c the receive buffer and its window
  *	output.c    decides what is sent, one segment at a time
+ *	congestion.c what congestion control may know of the connection
  *	recovery.c  loss recovery: duplicate ACKs, NewReno, the time-out
  *	timer.c     the timers
  *	rtt.c       RTT and RTO
@@ -193,7 +194,7 @@ void tcp_listen_syn(struct utcp_conn *listener, const struct tcp_segment *segmen
 /* The MSS to announce, RFC 9293 section 3.7.1. */
 uint32_t tcp_announced_mss(const struct utcp_conn *conn);
 
-/* ---- ack.c, recovery.c, rtt.c ---- */
+/* ---- ack.c, recovery.c ---- */
 
 /* RFC 9293 section 3.10.7.4, fifth, for synchronized states: false = drop the segment. */
 bool tcp_take_ack(struct utcp_conn *conn, const struct tcp_segment *segment);
@@ -204,6 +205,22 @@ void recovery_on_dup_ack(struct utcp_conn *conn);
 bool recovery_on_ack(struct utcp_conn *conn, uint32_t acked);
 
 void recovery_on_timeout(struct utcp_conn *conn);
+
+/* ---- congestion.c ---- */
+
+void congestion_start(struct utcp_conn *conn);
+
+/* New data was acknowledged outside recovery; rtt is a sample in ns, 0 = none. */
+void congestion_on_ack(struct utcp_conn *conn, uint32_t acked, uint32_t in_flight_before,
+                       uint64_t rtt);
+
+/* Has ssthresh set anew; cwnd is left to the caller, and must not have been changed before. */
+void congestion_signal(struct utcp_conn *conn, enum cc_signal signal);
+
+/* The last signal was a mistake: the caller restores cwnd and ssthresh. */
+void congestion_undo(struct utcp_conn *conn);
+
+/* ---- rtt.c ---- */
 
 void rtt_init(struct rtt *rtt, const struct utcp_settings *settings);
 void rtt_sample(struct rtt *rtt, const struct utcp_settings *settings, uint64_t sample_ns);
