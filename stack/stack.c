@@ -91,6 +91,7 @@ static void init_lists(struct utcp_stack *stack)
     list_init(&stack->dead);
     list_init(&stack->to_send);
     list_init(&stack->to_tell);
+    list_init(&stack->fragments.waiting);
 }
 
 struct utcp_stack *utcp_create(const struct utcp_config *config, utcp_time now)
@@ -133,6 +134,7 @@ void utcp_destroy(struct utcp_stack *stack)
 
         stack_free(stack, reply->packet, reply->len);
     }
+    fragments_drop_all(stack);
     stack_free(stack, stack->by_tuple, stack->by_tuple_size * sizeof(struct utcp_conn *));
     stack_free(stack, stack->deadlines.nodes, stack->deadlines_size * sizeof(struct heap_node *));
     stack_free(stack, stack, sizeof(*stack));
@@ -420,7 +422,8 @@ uint8_t *stack_reply(struct utcp_stack *stack, struct ipv4 *ip)
     size_t len = IPV4_HEADER + ip->payload_len;
     uint8_t *packet = NULL;
 
-    if (stack->replies_count < REPLIES_MAX && len <= stack->mtu_bytes)
+    if (stack->replies_count < REPLIES_MAX && len <= IPV4_MOST &&
+        (len <= stack->mtu_bytes || !ip->dont_fragment))
         packet = stack_alloc(stack, len);
     if (packet == NULL) {
         stack->counters.replies_dropped++;
@@ -433,9 +436,9 @@ uint8_t *stack_reply(struct utcp_stack *stack, struct ipv4 *ip)
 }
 
 /* The packet's memory is given back by utcp_output_done(); a RST is a header and nothing more. */
-static void send_reply(struct utcp_stack *stack, struct utcp_packet *packet)
+static void send_whole_reply(struct utcp_stack *stack, const struct reply *reply,
+                             struct utcp_packet *packet)
 {
-    struct reply *reply = &stack->replies[stack->replies_first];
     bool tcp = reply->packet[9] == IP_TCP;
     size_t header = tcp ? reply->len : IPV4_HEADER;
 
@@ -444,9 +447,47 @@ static void send_reply(struct utcp_stack *stack, struct utcp_packet *packet)
     packet->payload[0] = (struct utcp_slice){reply->packet + header, reply->len - header};
     packet->payload_len = reply->len - header;
     packet->pinned_reply = reply->packet;
+    packet->pinned_len = reply->len;
+    stack->counters.tcp_out += tcp;
+}
+
+/* RFC 791 section 3.2: each fragment but the last has a multiple of 8 bytes. True with the last, which
+ * takes the memory with it. */
+static bool send_fragment_of_reply(struct utcp_stack *stack, struct reply *reply,
+                                   struct utcp_packet *packet)
+{
+    size_t most = (stack->mtu_bytes - IPV4_HEADER) & ~(size_t)7;
+    struct ipv4 ip;
+
+    *packet = (struct utcp_packet){.header_len = IPV4_HEADER};
+    ipv4_parse(reply->packet, reply->len, &ip);
+    packet->payload_len = ip.payload_len - reply->sent;
+    ip.more_fragments = packet->payload_len > most;
+    if (ip.more_fragments)
+        packet->payload_len = most;
+    packet->payload[0].data = reply->packet + IPV4_HEADER + reply->sent;
+    packet->payload[0].len = packet->payload_len;
+    ip.offset = (uint32_t)reply->sent;
+    ip.payload_len = packet->payload_len;
+    ipv4_write(packet->header, &ip);
+    reply->sent += packet->payload_len;
+    if (ip.more_fragments)
+        return false;
+    packet->pinned_reply = reply->packet;
+    packet->pinned_len = reply->len;
+    return true;
+}
+
+static void send_reply(struct utcp_stack *stack, struct utcp_packet *packet)
+{
+    struct reply *reply = &stack->replies[stack->replies_first];
+
+    if (reply->len <= stack->mtu_bytes && reply->sent == 0)
+        send_whole_reply(stack, reply, packet);
+    else if (!send_fragment_of_reply(stack, reply, packet))
+        return;
     stack->replies_first = (stack->replies_first + 1) % REPLIES_MAX;
     stack->replies_count--;
-    stack->counters.tcp_out += tcp;
 }
 
 static bool send_from_conns(struct utcp_stack *stack, struct utcp_packet *packet)
@@ -480,7 +521,7 @@ bool utcp_output(struct utcp_stack *stack, struct utcp_packet *packet, utcp_time
 void utcp_output_done(struct utcp_stack *stack, struct utcp_packet *packet)
 {
     if (packet->pinned_reply != NULL)
-        stack_free(stack, packet->pinned_reply, packet->header_len + packet->payload_len);
+        stack_free(stack, packet->pinned_reply, packet->pinned_len);
     if (packet->pinned_conn != NULL) {
         packet->pinned_conn->pins--;
         stack_reap(packet->pinned_conn);
@@ -500,7 +541,10 @@ utcp_time utcp_next_deadline(const struct utcp_stack *stack)
 {
     const struct heap_node *top = heap_top(&stack->deadlines);
 
-    return top != NULL ? top->deadline : UTCP_NEVER;
+    utcp_time connections = top != NULL ? top->deadline : UTCP_NEVER;
+    utcp_time fragments = fragments_deadline(&stack->fragments);
+
+    return connections < fragments ? connections : fragments;
 }
 
 void utcp_advance(struct utcp_stack *stack, utcp_time now)
@@ -510,6 +554,7 @@ void utcp_advance(struct utcp_stack *stack, utcp_time now)
     begin(stack, now);
     while ((top = heap_top(&stack->deadlines)) != NULL && top->deadline <= now)
         tcp_timers_fire(list_entry(top, struct utcp_conn, deadline));
+    fragments_expire(stack);
 }
 
 /* ---- queues ---- */

@@ -6,6 +6,7 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/siphash.h"
+#include "ip/fragments.h"
 #include "tcp/tcb.h"
 #include "utcp.h"
 #include "wire/ipv4.h"
@@ -13,9 +14,11 @@
 /* Complete packets that answer for no connection (RST, echo reply) and wait to be sent. */
 #define REPLIES_MAX 64
 
+/* One that is longer than the MTU goes out in fragments: sent counts the bytes of payload that did. */
 struct reply {
     uint8_t *packet;
     size_t len;
+    size_t sent;
 };
 
 #define PORT_BUCKETS 256
@@ -52,6 +55,7 @@ struct utcp_stack {
     struct list to_tell;
     struct reply replies[REPLIES_MAX]; /* a queue: first, count */
     size_t replies_first, replies_count;
+    struct fragments fragments;
     uint16_t ip_id;
     uint32_t port_counter;
 };
@@ -106,6 +110,9 @@ uint64_t stack_hash_tuple(const struct utcp_stack *stack, const struct utcp_endp
 
 /* Takes one packet; with verify the TCP checksum is checked. */
 void ip_input(struct utcp_stack *stack, const uint8_t *packet, size_t len, bool verify);
+
+/* Hands a whole datagram to its protocol. */
+void ip_deliver(struct utcp_stack *stack, const struct ipv4 *ip, bool verify);
 
 void icmp_input(struct utcp_stack *stack, const struct ipv4 *ip);
 

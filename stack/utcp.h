@@ -84,6 +84,10 @@ struct utcp_slice {
       "how long an orphan waits for the peer's FIN in FIN-WAIT-2 (Linux: 60 s)")              \
     X(port_first, 32768, 1, 65535, count, "first ephemeral port (Linux: 32768)")              \
     X(port_last, 60999, 1, 65535, count, "last ephemeral port (Linux: 60999)")                \
+    X(frag_time, 30 * UTCP_SEC, UTCP_MSEC, 600 * UTCP_SEC, ns,                                \
+      "how long the fragments of a datagram wait for the others (Linux: ipfrag_time)")        \
+    X(frag_memory, 4 << 20, 0, 1 << 30, bytes,                                                \
+      "memory for fragments, 0 = they are dropped (Linux: ipfrag_high_thresh)")               \
     X(ttl, 64, 1, 255, count, "time to live of packets sent")                                 \
     X(gso, 65000, 0, 65000, bytes, "most payload in one packet of utcp_output(), 0 = one MSS")
 
@@ -154,6 +158,7 @@ struct utcp_packet {
     size_t segment_bytes;
     struct utcp_conn *pinned_conn; /* the core's, as the next: for utcp_output_done() */
     uint8_t *pinned_reply;
+    size_t pinned_len;
 };
 
 /*
@@ -316,28 +321,32 @@ struct utcp_info {
 void utcp_info(const struct utcp_conn *conn, struct utcp_info *info);
 
 /* What the stack counted; one list. */
-#define UTCP_COUNTERS(X)                                             \
-    X(ip_in, "IP packets received")                                  \
-    X(ip_bad, "IP packets dropped: bad version, length or checksum") \
-    X(ip_not_ours, "IP packets dropped: another destination")        \
-    X(ip_fragments, "IP fragments dropped")                          \
-    X(icmp_in, "ICMP messages received")                             \
-    X(icmp_bad, "ICMP messages dropped: bad length or checksum")     \
-    X(icmp_echoes, "ICMP echo replies sent")                         \
-    X(icmp_errors, "ICMP errors matched to a connection")            \
-    X(tcp_in, "TCP segments received")                               \
-    X(tcp_bad, "TCP segments dropped: bad length or checksum")       \
-    X(tcp_no_conn, "TCP segments for no connection")                 \
-    X(tcp_out, "TCP segments sent")                                  \
-    X(tcp_rst_out, "RST segments sent")                              \
-    X(tcp_retransmits, "TCP segments sent again")                    \
-    X(tcp_timeouts, "retransmission time-outs")                      \
-    X(tcp_fast_retransmits, "fast retransmits")                      \
-    X(tcp_dup_acks, "duplicate ACKs received")                       \
-    X(tcp_out_of_order, "segments received out of order")            \
-    X(tcp_duplicates, "segments received that brought nothing new")  \
-    X(tcp_listen_overflows, "SYNs dropped: the backlog was full")    \
-    X(tcp_challenge_acks, "challenge ACKs sent (RFC 5961)")          \
+#define UTCP_COUNTERS(X)                                                               \
+    X(ip_in, "IP packets received")                                                    \
+    X(ip_bad, "IP packets dropped: bad version, length or checksum")                   \
+    X(ip_not_ours, "IP packets dropped: another destination")                          \
+    X(ip_fragments, "IP fragments received")                                           \
+    X(ip_reassembled, "IP datagrams put together from fragments")                      \
+    X(ip_frag_timeouts, "IP datagrams of which fragments were missing too long")       \
+    X(ip_frag_bad, "IP datagrams dropped: fragments that contradict each other")       \
+    X(ip_frag_evicted, "IP datagrams dropped unfinished: no room for their fragments") \
+    X(icmp_in, "ICMP messages received")                                               \
+    X(icmp_bad, "ICMP messages dropped: bad length or checksum")                       \
+    X(icmp_echoes, "ICMP echo replies sent")                                           \
+    X(icmp_errors, "ICMP errors matched to a connection")                              \
+    X(tcp_in, "TCP segments received")                                                 \
+    X(tcp_bad, "TCP segments dropped: bad length or checksum")                         \
+    X(tcp_no_conn, "TCP segments for no connection")                                   \
+    X(tcp_out, "TCP segments sent")                                                    \
+    X(tcp_rst_out, "RST segments sent")                                                \
+    X(tcp_retransmits, "TCP segments sent again")                                      \
+    X(tcp_timeouts, "retransmission time-outs")                                        \
+    X(tcp_fast_retransmits, "fast retransmits")                                        \
+    X(tcp_dup_acks, "duplicate ACKs received")                                         \
+    X(tcp_out_of_order, "segments received out of order")                              \
+    X(tcp_duplicates, "segments received that brought nothing new")                    \
+    X(tcp_listen_overflows, "SYNs dropped: the backlog was full")                      \
+    X(tcp_challenge_acks, "challenge ACKs sent (RFC 5961)")                            \
     X(replies_dropped, "replies dropped: too many wait already, or no memory")
 
 struct utcp_counters {

@@ -71,6 +71,15 @@ tcp_seq ranges_end_of(const struct ranges *set, tcp_seq seq)
     return seq;
 }
 
+uint32_t ranges_overlap(const struct ranges *set, tcp_seq from, tcp_seq to)
+{
+    uint32_t overlap = 0;
+
+    for (size_t at = find(set, from); at < set->count && seq_lt(set->items[at].from, to); at++)
+        overlap += seq_min(set->items[at].to, to) - seq_max(set->items[at].from, from);
+    return overlap;
+}
+
 uint32_t ranges_total(const struct ranges *set)
 {
     uint32_t total = 0;

@@ -30,6 +30,9 @@ void ranges_drop_before(struct ranges *set, tcp_seq seq);
 /* The end of the range that holds seq, or seq itself when none does. */
 tcp_seq ranges_end_of(const struct ranges *set, tcp_seq seq);
 
+/* How many numbers of [from, to) the set holds. */
+uint32_t ranges_overlap(const struct ranges *set, tcp_seq from, tcp_seq to);
+
 /* How many numbers the set holds. */
 uint32_t ranges_total(const struct ranges *set);
 

@@ -16,6 +16,14 @@ static bool impossible_source(const struct utcp_stack *stack, const struct utcp_
            same_v4(src, &stack->addr);
 }
 
+void ip_deliver(struct utcp_stack *stack, const struct ipv4 *ip, bool verify)
+{
+    if (ip->protocol == IP_TCP)
+        tcp_input(stack, ip, verify);
+    if (ip->protocol == IP_ICMP)
+        icmp_input(stack, ip);
+}
+
 void ip_input(struct utcp_stack *stack, const uint8_t *packet, size_t len, bool verify)
 {
     struct ipv4 ip;
@@ -33,12 +41,8 @@ void ip_input(struct utcp_stack *stack, const uint8_t *packet, size_t len, bool 
         stack->counters.ip_not_ours++;
         return;
     }
-    if (ip.fragment) {
-        stack->counters.ip_fragments++;
-        return;
-    }
-    if (ip.protocol == IP_TCP)
-        tcp_input(stack, &ip, verify);
-    if (ip.protocol == IP_ICMP)
-        icmp_input(stack, &ip);
+    if (ip.fragment)
+        fragments_input(stack, &ip);
+    else
+        ip_deliver(stack, &ip, verify);
 }

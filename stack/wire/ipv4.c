@@ -41,6 +41,9 @@ bool ipv4_parse(const uint8_t *packet, size_t len, struct ipv4 *ip)
         .id = get16(packet + 4),
         .dont_fragment = (fragment & DONT_FRAGMENT) != 0,
         .fragment = (fragment & (MORE_FRAGMENTS | OFFSET_MASK)) != 0,
+        .more_fragments = (fragment & MORE_FRAGMENTS) != 0,
+        .offset = (uint32_t)(fragment & OFFSET_MASK) * 8,
+        .header_len = header,
         .payload = packet + header,
         .payload_len = total - header,
     };
@@ -55,11 +58,17 @@ static void write_checksum(uint8_t *header)
 
 void ipv4_write(uint8_t *header, const struct ipv4 *ip)
 {
+    uint32_t fragment = ip->offset / 8;
+
+    if (ip->dont_fragment)
+        fragment |= DONT_FRAGMENT;
+    if (ip->more_fragments)
+        fragment |= MORE_FRAGMENTS;
     header[0] = 4 << 4 | IPV4_HEADER / 4;
     header[1] = ip->tos;
     put16(header + 2, (uint32_t)(IPV4_HEADER + ip->payload_len));
     put16(header + 4, ip->id);
-    put16(header + 6, ip->dont_fragment ? DONT_FRAGMENT : 0);
+    put16(header + 6, fragment);
     header[8] = ip->ttl;
     header[9] = ip->protocol;
     memcpy(header + 12, ip->src.bytes, 4);

@@ -10,6 +10,8 @@
 #include "utcp.h"
 
 #define IPV4_HEADER 20
+#define IPV4_HEADER_MOST 60 /* with options */
+#define IPV4_MOST 65535     /* bytes of a datagram with its header */
 
 enum ip_protocol { IP_ICMP = 1, IP_TCP = 6 };
 
@@ -19,6 +21,9 @@ struct ipv4 {
     uint16_t id;
     bool dont_fragment;
     bool fragment; /* a part of a packet: more follow, or an offset */
+    bool more_fragments;
+    uint32_t offset;   /* of a fragment's payload in the datagram's, bytes */
+    size_t header_len; /* with options, of what was parsed; it lies right before the payload */
     const uint8_t *payload;
     size_t payload_len;
 };
@@ -27,7 +32,8 @@ struct ipv4 {
  * packet has behind its total length is padding. */
 bool ipv4_parse(const uint8_t *packet, size_t len, struct ipv4 *ip);
 
-/* Writes a header of IPV4_HEADER bytes for a payload of ip->payload_len, with its checksum. */
+/* Writes a header of IPV4_HEADER bytes for a payload of ip->payload_len, with its checksum. What it
+ * says of fragments is in dont_fragment, more_fragments and offset. */
 void ipv4_write(uint8_t *header, const struct ipv4 *ip);
 
 /* Sets id and payload length of a written header anew, and its checksum. */

@@ -140,15 +140,32 @@ static void a_flood_of_echoes_fills_the_queue_and_no_more(void **state)
     assert_int_equal(utcp_counters(world.stack)->replies_dropped, 36);
 }
 
-static void an_echo_above_the_mtu_is_not_answered(void **state)
+/* RFC 1122 section 3.2.2.6: "Data received in an ICMP Echo Request MUST be entirely included in the
+ * resulting Echo Reply." */
+static void an_echo_above_the_mtu_comes_back_in_fragments(void **state)
 {
-    uint8_t request[81] = {ECHO};
+    uint8_t request[171] = {ECHO};
+    uint8_t reply[171], packet[100];
+    struct ipv4 ip;
+    size_t got = 0;
 
     (void)state;
     world.mtu_bytes = 100;
     start_stack();
-    inject_icmp(request, 81);
+    for (size_t i = ICMP_HEADER; i < sizeof(request); i++)
+        request[i] = (uint8_t)i;
+    inject_icmp(request, sizeof(request));
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(ipv4_parse(packet, take_packet(packet, sizeof(packet)), &ip));
+        assert_int_equal(ip.offset, got);
+        assert_int_equal(ip.more_fragments, i < 2);
+        assert_int_equal(ip.payload_len, i < 2 ? 80 : 11);
+        memcpy(reply + got, ip.payload, ip.payload_len);
+        got += ip.payload_len;
+    }
     expect_nothing();
+    assert_int_equal(checksum_finish(checksum_add(0, reply, got)), 0);
+    assert_memory_equal(reply + 4, request + 4, sizeof(request) - 4);
     inject_icmp(request, 80);
     assert_int_equal(drop_sent(), 1);
 }
@@ -271,7 +288,7 @@ int main(int argc, char *argv[])
         TEST(a_message_shorter_than_its_header_is_dropped),
         TEST(other_types_are_ignored),
         TEST(a_flood_of_echoes_fills_the_queue_and_no_more),
-        TEST(an_echo_above_the_mtu_is_not_answered),
+        TEST(an_echo_above_the_mtu_comes_back_in_fragments),
         TEST(an_error_while_connecting_ends_the_attempt),
         TEST(fragmentation_needed_does_not_end_the_attempt),
         TEST(an_error_about_what_is_not_in_flight_is_ignored),

@@ -153,9 +153,11 @@ static void fragments_are_marked(void **state)
     put16(packet + 6, 0x2000);
     fix_ip_checksum(packet);
     assert_true(ipv4_parse(packet, PACKET, &ip) && ip.fragment);
+    assert_true(ip.more_fragments && ip.offset == 0);
     put16(packet + 6, 0x0001);
     fix_ip_checksum(packet);
     assert_true(ipv4_parse(packet, PACKET, &ip) && ip.fragment);
+    assert_true(!ip.more_fragments && ip.offset == 8);
     put16(packet + 6, 0x4000);
     fix_ip_checksum(packet);
     assert_true(ipv4_parse(packet, PACKET, &ip) && !ip.fragment && ip.dont_fragment);
