@@ -56,6 +56,7 @@ struct utcp_stack {
     struct reply replies[REPLIES_MAX]; /* a queue: first, count */
     size_t replies_first, replies_count;
     struct fragments fragments;
+    utcp_time next_icmp_error; /* see icmp_send_error() */
     uint16_t ip_id;
     uint32_t port_counter;
 };
@@ -115,5 +116,21 @@ void ip_input(struct utcp_stack *stack, const uint8_t *packet, size_t len, bool 
 void ip_deliver(struct utcp_stack *stack, const struct ipv4 *ip, bool verify);
 
 void icmp_input(struct utcp_stack *stack, const struct ipv4 *ip);
+
+enum icmp_type {
+    ICMP_ECHO_REPLY = 0,
+    ICMP_UNREACHABLE = 3,
+    ICMP_ECHO = 8,
+    ICMP_TIME_EXCEEDED = 11
+};
+
+#define ICMP_PROTOCOL_UNREACHABLE 2
+#define ICMP_PORT_UNREACHABLE 3
+#define ICMP_REASSEMBLY_TIME 1
+
+/* Tells the sender of a packet what became of it, unless RFC 1122 forbids that or there have been too
+ * many such errors. The packet's header must lie before its payload, as ipv4_parse() finds it. */
+void icmp_send_error(struct utcp_stack *stack, const struct ipv4 *about, enum icmp_type type,
+                     uint8_t code);
 
 #endif

@@ -88,6 +88,8 @@ struct utcp_slice {
       "how long the fragments of a datagram wait for the others (Linux: ipfrag_time)")        \
     X(frag_memory, 4 << 20, 0, 1 << 30, bytes,                                                \
       "memory for fragments, 0 = they are dropped (Linux: ipfrag_high_thresh)")               \
+    X(icmp_rate, 1000, 0, 1000000, count,                                                     \
+      "ICMP errors sent in a second, 0 = none (Linux: icmp_msgs_per_sec)")                    \
     X(ttl, 64, 1, 255, count, "time to live of packets sent")                                 \
     X(gso, 65000, 0, 65000, bytes, "most payload in one packet of utcp_output(), 0 = one MSS")
 
@@ -334,6 +336,7 @@ void utcp_info(const struct utcp_conn *conn, struct utcp_info *info);
     X(icmp_bad, "ICMP messages dropped: bad length or checksum")                       \
     X(icmp_echoes, "ICMP echo replies sent")                                           \
     X(icmp_errors, "ICMP errors matched to a connection")                              \
+    X(icmp_errors_out, "ICMP errors sent")                                             \
     X(tcp_in, "TCP segments received")                                                 \
     X(tcp_bad, "TCP segments dropped: bad length or checksum")                         \
     X(tcp_no_conn, "TCP segments for no connection")                                   \

@@ -298,11 +298,25 @@ utcp_time fragments_deadline(const struct fragments *fragments)
     return first != NULL ? first->deadline : UTCP_NEVER;
 }
 
+/* RFC 792: "If fragment zero is not available then no time exceeded need be sent at all." */
+static void tell_sender(struct utcp_stack *stack, const struct datagram *datagram)
+{
+    struct ipv4 ip = datagram->first;
+
+    if (ip.header_len == 0)
+        return;
+    ip.payload = payload_of(datagram);
+    icmp_send_error(stack, &ip, ICMP_TIME_EXCEEDED, ICMP_REASSEMBLY_TIME);
+}
+
 void fragments_expire(struct utcp_stack *stack)
 {
     while (fragments_deadline(&stack->fragments) <= stack->now) {
+        struct datagram *datagram = oldest(&stack->fragments);
+
         stack->counters.ip_frag_timeouts++;
-        drop(stack, oldest(&stack->fragments));
+        tell_sender(stack, datagram);
+        drop(stack, datagram);
     }
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* ICMP, RFC 792: answers echo requests, and hands errors about our segments to their connections.
- */
+/* ICMP, RFC 792: answers echo requests, hands errors about our segments to their connections, and
+ * sends errors about what came here in vain. */
 #include <errno.h>
 #include <string.h>
 
@@ -10,12 +10,14 @@
 
 #define ICMP_HEADER 8
 
-enum icmp_type {
-    ICMP_ECHO_REPLY = 0,
-    ICMP_UNREACHABLE = 3,
-    ICMP_ECHO = 8,
-    ICMP_TIME_EXCEEDED = 11
-};
+/* RFC 1812 section 4.3.2.3, and Linux: an error is at most as long as every host must take. */
+#define ERROR_MOST 576
+
+/* RFC 1812 section 4.3.2.5: precedence "internetwork control". */
+#define ERROR_TOS 0xc0
+
+/* So many errors may go out at once before the rate counts, as Linux (icmp_msgs_burst). */
+#define ERROR_BURST 50
 
 /* What each code of "destination unreachable" is to a program, as Linux has it (icmp_err_convert).
  * Code 4, fragmentation needed, is no error of this kind. */
@@ -75,6 +77,54 @@ static void take_error(struct utcp_stack *stack, const struct ipv4 *ip)
     conn = stack_find_tuple(stack, &local, &remote);
     if (conn != NULL)
         tcp_icmp_error(conn, get32(quote + header + 4), -error);
+}
+
+/* RFC 1122 section 3.2.2: "An ICMP error message MUST NOT be sent as the result of receiving: an ICMP
+ * error message, ... a non-initial fragment, or a datagram whose source address does not define a
+ * single host". The last never get this far: see ip_input(). */
+static bool deserves_error(const struct ipv4 *about)
+{
+    if (about->offset > 0)
+        return false;
+    if (about->protocol != IP_ICMP)
+        return true;
+    return about->payload_len > 0 && about->payload[0] == ICMP_ECHO;
+}
+
+/* RFC 1812 section 4.3.2.8: errors are limited in rate. next_error is when the next one would be due
+ * if they left at just this rate. */
+static bool within_rate(struct utcp_stack *stack)
+{
+    uint64_t rate = stack->settings.icmp_rate;
+    uint64_t interval = rate > 0 ? UTCP_SEC / rate : 0;
+    utcp_time *next = &stack->next_icmp_error;
+
+    if (rate == 0 || *next > stack->now + (ERROR_BURST - 1) * interval)
+        return false;
+    *next = (*next > stack->now ? *next : stack->now) + interval;
+    return true;
+}
+
+void icmp_send_error(struct utcp_stack *stack, const struct ipv4 *about, enum icmp_type type,
+                     uint8_t code)
+{
+    size_t quote = about->header_len + about->payload_len;
+    struct ipv4 ip = {.dst = about->src, .protocol = IP_ICMP, .tos = ERROR_TOS};
+    uint8_t *body;
+
+    if (!deserves_error(about) || !within_rate(stack))
+        return;
+    if (quote > ERROR_MOST - IPV4_HEADER - ICMP_HEADER)
+        quote = ERROR_MOST - IPV4_HEADER - ICMP_HEADER;
+    ip.payload_len = ICMP_HEADER + quote;
+    body = stack_reply(stack, &ip);
+    if (body == NULL)
+        return;
+    body[0] = (uint8_t)type;
+    body[1] = code;
+    memcpy(body + ICMP_HEADER, about->payload - about->header_len, quote);
+    put16(body + 2, checksum_finish(checksum_add(0, body, ip.payload_len)));
+    stack->counters.icmp_errors_out++;
 }
 
 void icmp_input(struct utcp_stack *stack, const struct ipv4 *ip)

@@ -16,12 +16,23 @@ static bool impossible_source(const struct utcp_stack *stack, const struct utcp_
            same_v4(src, &stack->addr);
 }
 
+/* RFC 1122 sections 3.2.2.1 and 4.1.3.1: who speaks to a protocol or port that nobody serves shall
+ * hear of it. */
 void ip_deliver(struct utcp_stack *stack, const struct ipv4 *ip, bool verify)
 {
-    if (ip->protocol == IP_TCP)
+    switch (ip->protocol) {
+    case IP_TCP:
         tcp_input(stack, ip, verify);
-    if (ip->protocol == IP_ICMP)
+        break;
+    case IP_ICMP:
         icmp_input(stack, ip);
+        break;
+    case IP_UDP:
+        icmp_send_error(stack, ip, ICMP_UNREACHABLE, ICMP_PORT_UNREACHABLE);
+        break;
+    default:
+        icmp_send_error(stack, ip, ICMP_UNREACHABLE, ICMP_PROTOCOL_UNREACHABLE);
+    }
 }
 
 void ip_input(struct utcp_stack *stack, const uint8_t *packet, size_t len, bool verify)

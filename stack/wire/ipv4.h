@@ -13,7 +13,7 @@
 #define IPV4_HEADER_MOST 60 /* with options */
 #define IPV4_MOST 65535     /* bytes of a datagram with its header */
 
-enum ip_protocol { IP_ICMP = 1, IP_TCP = 6 };
+enum ip_protocol { IP_ICMP = 1, IP_TCP = 6, IP_UDP = 17 };
 
 struct ipv4 {
     struct utcp_addr src, dst;

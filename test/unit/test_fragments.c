@@ -338,7 +338,41 @@ static void what_is_incomplete_goes_after_30_seconds(void **state)
     assert_int_equal(counters()->ip_frag_timeouts, 0);
     advance_by(1);
     assert_int_equal(counters()->ip_frag_timeouts, 1);
+    assert_int_equal(drop_sent(), 1);
     inject_fragment(ID, 800, 1000, false);
+    expect_nothing();
+}
+
+/* RFC 792: the quote is fragment 0's header and what follows it. */
+static void the_sender_hears_of_the_time_that_was_exceeded(void **state)
+{
+    uint8_t packet[2000];
+    struct ipv4 ip;
+
+    (void)state;
+    start_stack();
+    make_echo(1000);
+    inject_fragment(ID, 400, 800, true);
+    inject_fragment(ID, 0, 400, true);
+    advance_by(30 * UTCP_SEC);
+    assert_true(ipv4_parse(packet, take_packet(packet, sizeof(packet)), &ip));
+    assert_int_equal(ip.protocol, IP_ICMP);
+    assert_int_equal(ip.payload[0], 11);
+    assert_int_equal(ip.payload[1], 1);
+    assert_int_equal(checksum_finish(checksum_add(0, ip.payload, ip.payload_len)), 0);
+    assert_int_equal(get16(ip.payload + 8 + 4), ID);
+    assert_int_equal(get16(ip.payload + 8 + 6), 0x2000);
+    assert_memory_equal(ip.payload + 8 + IPV4_HEADER, message, 400);
+}
+
+static void without_fragment_0_nobody_hears_of_it(void **state)
+{
+    (void)state;
+    start_stack();
+    make_echo(1000);
+    inject_fragment(ID, 400, 1000, false);
+    advance_by(30 * UTCP_SEC);
+    assert_int_equal(counters()->ip_frag_timeouts, 1);
     expect_nothing();
 }
 
@@ -495,6 +529,8 @@ int main(int argc, char *argv[])
         TEST(two_ends_drop_the_datagram),
         TEST(a_fragment_without_payload_drops_the_datagram),
         TEST(what_is_incomplete_goes_after_30_seconds),
+        TEST(the_sender_hears_of_the_time_that_was_exceeded),
+        TEST(without_fragment_0_nobody_hears_of_it),
         TEST(the_time_is_a_setting),
         TEST(without_memory_all_fragments_are_dropped),
         TEST(an_allocation_that_fails_drops_the_datagram),

@@ -279,6 +279,97 @@ static void an_error_about_another_protocol_is_ignored(void **state)
     expect_state(TCP_SYN_SENT);
 }
 
+/* ---- errors that we send ---- */
+
+#define UDP 17
+#define OSPF 89
+
+static void inject_protocol(uint8_t protocol, const uint8_t *payload, size_t len)
+{
+    uint8_t packet[2000];
+
+    inject_bytes(packet, build_ip(packet, protocol, payload, len));
+}
+
+static void expect_error(uint8_t type, uint8_t code, uint8_t protocol, size_t quoted)
+{
+    uint8_t packet[2000];
+    struct ipv4 ip;
+
+    assert_true(ipv4_parse(packet, take_packet(packet, sizeof(packet)), &ip));
+    assert_memory_equal(ip.dst.bytes, "\x0a\x00\x00\x02", 4);
+    assert_int_equal(ip.protocol, IP_ICMP);
+    assert_int_equal(ip.tos, 0xc0);
+    assert_int_equal(ip.payload[0], type);
+    assert_int_equal(ip.payload[1], code);
+    assert_int_equal(checksum_finish(checksum_add(0, ip.payload, ip.payload_len)), 0);
+    assert_int_equal(ip.payload[ICMP_HEADER + 9], protocol);
+    assert_int_equal(ip.payload_len, ICMP_HEADER + quoted);
+    expect_nothing();
+}
+
+static void a_udp_datagram_is_answered_with_port_unreachable(void **state)
+{
+    uint8_t datagram[8 + 20] = {0, 53, 0, 53, 0, 28};
+
+    (void)state;
+    start_stack();
+    inject_protocol(UDP, datagram, sizeof(datagram));
+    expect_error(UNREACHABLE, 3, UDP, IPV4_HEADER + sizeof(datagram));
+    assert_int_equal(utcp_counters(world.stack)->icmp_errors_out, 1);
+}
+
+static void an_unknown_protocol_is_answered_with_protocol_unreachable(void **state)
+{
+    uint8_t payload[40] = {0};
+
+    (void)state;
+    start_stack();
+    inject_protocol(OSPF, payload, sizeof(payload));
+    expect_error(UNREACHABLE, 2, OSPF, IPV4_HEADER + sizeof(payload));
+}
+
+static void an_error_is_at_most_576_bytes_long(void **state)
+{
+    uint8_t payload[1400] = {0};
+
+    (void)state;
+    start_stack();
+    inject_protocol(OSPF, payload, sizeof(payload));
+    expect_error(UNREACHABLE, 2, OSPF, 576 - IPV4_HEADER - ICMP_HEADER);
+}
+
+/* 50 at once, then one each millisecond. */
+static void errors_are_limited_in_rate(void **state)
+{
+    uint8_t payload[40] = {0};
+
+    (void)state;
+    start_stack();
+    for (unsigned i = 0; i < 100; i++)
+        inject_protocol(OSPF, payload, sizeof(payload));
+    assert_int_equal(drop_sent(), 50);
+    advance_by(5 * UTCP_MSEC);
+    for (unsigned i = 0; i < 100; i++)
+        inject_protocol(OSPF, payload, sizeof(payload));
+    assert_int_equal(drop_sent(), 5);
+    advance_by(UTCP_SEC);
+    for (unsigned i = 0; i < 100; i++)
+        inject_protocol(OSPF, payload, sizeof(payload));
+    assert_int_equal(drop_sent(), 50);
+}
+
+static void a_rate_of_0_sends_no_errors(void **state)
+{
+    uint8_t payload[40] = {0};
+
+    (void)state;
+    world.settings.icmp_rate = 0;
+    start_stack();
+    inject_protocol(OSPF, payload, sizeof(payload));
+    expect_nothing();
+}
+
 int main(int argc, char *argv[])
 {
     const struct CMUnitTest tests[] = {
@@ -297,6 +388,11 @@ int main(int argc, char *argv[])
         TEST(an_error_about_another_connection_is_ignored),
         TEST(a_quote_that_is_too_short_is_ignored),
         TEST(an_error_about_another_protocol_is_ignored),
+        TEST(a_udp_datagram_is_answered_with_port_unreachable),
+        TEST(an_unknown_protocol_is_answered_with_protocol_unreachable),
+        TEST(an_error_is_at_most_576_bytes_long),
+        TEST(errors_are_limited_in_rate),
+        TEST(a_rate_of_0_sends_no_errors),
     };
 
     select_test(argc, argv);
