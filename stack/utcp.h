@@ -73,6 +73,7 @@ struct utcp_slice {
     X(orphan_retries, 8, 1, 255, count, "the same once the program has closed the socket")    \
     X(initial_window, 10, 1, 1000, count, "initial congestion window in segments (RFC 6928)") \
     X(abe, 1, 0, 1, bool, "ECN marks reduce the window less than loss does (RFC 8511)")       \
+    X(hystart, 1, 0, 2, count, "CUBIC's end of slow start: 0 loss, 1 RFC 9406, 2 as Linux")   \
     X(mss, 0, 0, 65495, bytes, "greatest MSS to announce and use, 0 = from the MTU")          \
     X(window_scaling, 1, 0, 1, bool, "offer and accept window scaling (RFC 7323)")            \
     X(wscale, 7, 0, 14, count, "shift count to announce (RFC 7323 section 2.3)")              \

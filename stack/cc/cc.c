@@ -2,7 +2,7 @@
 #include "cc/cc.h"
 
 /* The first is the default. */
-static const struct cc_ops *const algorithms[] = {&cc_reno};
+static const struct cc_ops *const algorithms[] = {&cc_cubic, &cc_reno};
 
 #define ALGORITHMS (sizeof(algorithms) / sizeof(algorithms[0]))
 

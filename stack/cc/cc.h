@@ -19,7 +19,7 @@
 #define CC_CWND_MAX (UINT32_C(1) << 30)
 
 /* What an algorithm may keep for itself, in words. */
-#define CC_STATE_WORDS 20
+#define CC_STATE_WORDS 32
 
 /*
  * What an ACK of new data brings.
@@ -83,7 +83,7 @@ struct cc_ops {
     void (*after_idle)(struct cc *cc, uint64_t idle, utcp_time now);
 };
 
-extern const struct cc_ops cc_reno;
+extern const struct cc_ops cc_cubic, cc_reno;
 
 /* The algorithm of that name, the default for NULL; NULL when there is none. */
 const struct cc_ops *cc_find(const char *name);

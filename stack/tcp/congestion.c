@@ -6,7 +6,10 @@
 void congestion_start(struct utcp_conn *conn)
 {
     const struct utcp_settings *settings = &conn->stack->settings;
-    struct cc_options options = {.abe = settings->abe != 0};
+    struct cc_options options = {
+        .abe = settings->abe != 0,
+        .hystart = (unsigned)settings->hystart,
+    };
 
     cc_init(&conn->cc, conn->stack->congestion, options, conn->mss,
             (uint32_t)settings->initial_window);
