@@ -6,9 +6,7 @@ static const char *check_sequence_variables(const struct utcp_conn *conn)
 {
     if (seq_gt(conn->snd_una, conn->snd_nxt))
         return "snd_una is at most snd_nxt";
-    if (seq_gt(conn->snd_nxt, conn->snd_max))
-        return "snd_nxt is at most snd_max";
-    if (seq_gt(conn->snd_max, snd_end(conn) + conn->fin_queued))
+    if (seq_gt(conn->snd_nxt, snd_end(conn) + conn->fin_queued))
         return "nothing is sent that was not queued";
     if (seq_gt(conn->rcv_nxt, conn->rcv_adv))
         return "rcv_nxt is at most the advertised right edge";
@@ -20,8 +18,8 @@ static const char *check_sequence_variables(const struct utcp_conn *conn)
 
 static const char *check_timers(const struct utcp_conn *conn)
 {
-    bool flying = conn->snd_max != conn->snd_una;
-    bool waiting = seq_lt(conn->snd_max, snd_end(conn));
+    bool flying = outstanding(conn) > 0;
+    bool waiting = seq_lt(conn->snd_nxt, snd_end(conn));
 
     if (flying && !tcp_timer_runs(conn, TIMER_RETRANSMIT))
         return "data in flight means that the retransmission timer runs";
@@ -30,6 +28,40 @@ static const char *check_timers(const struct utcp_conn *conn)
         return "data that waits means that a timer runs";
     if (conn->state == TCP_TIME_WAIT && !tcp_timer_runs(conn, TIMER_TIME_WAIT))
         return "TIME-WAIT ends";
+    return NULL;
+}
+
+static uint32_t recount(const struct flight *flight, const struct sent_queue *queue)
+{
+    uint32_t total = 0;
+
+    for (uint32_t i = 0; i < queue->count; i++)
+        total += flight_item(flight, queue, i)->to - flight_item(flight, queue, i)->from;
+    return total;
+}
+
+/* That no number is in two places follows: all together there are as many as are outstanding, and
+ * none is found twice. */
+static const char *check_flight(const struct utcp_conn *conn)
+{
+    const struct flight *flight = &conn->flight;
+
+    if (recount(flight, &flight->log) != flight->log_bytes ||
+        recount(flight, &flight->lost) != flight->lost_bytes ||
+        ranges_total(&flight->sacked) != flight->sacked_bytes)
+        return "the bytes in flight, lost and SACKed are as many as a recount finds";
+    if (flight->log_bytes + flight->lost_bytes + flight->sacked_bytes != outstanding(conn))
+        return "what is outstanding is in flight, lost, or SACKed";
+    for (uint32_t i = 0; i < flight->log.count + flight->lost.count; i++) {
+        const struct sent *sent = i < flight->log.count
+                                      ? flight_item(flight, &flight->log, i)
+                                      : flight_item(flight, &flight->lost, i - flight->log.count);
+
+        if (seq_lt(sent->from, conn->snd_una) || seq_gt(sent->to, conn->snd_nxt) ||
+            seq_ge(sent->from, sent->to) ||
+            ranges_overlap(&flight->sacked, sent->from, sent->to) > 0)
+            return "no transmission is acknowledged, or SACKed, or empty";
+    }
     return NULL;
 }
 
@@ -59,6 +91,8 @@ static const char *check_conn(const struct utcp_conn *conn)
     broken = check_sequence_variables(conn);
     if (broken == NULL)
         broken = check_timers(conn);
+    if (broken == NULL)
+        broken = check_flight(conn);
     return broken != NULL ? broken : check_ranges(conn);
 }
 

@@ -60,39 +60,46 @@ struct utcp_slice {
  *
  * The unit is one of: ns (a time), bytes, count, bool.
  */
-#define UTCP_SETTINGS(X)                                                                      \
-    X(rto_min, 200 * UTCP_MSEC, UTCP_MSEC, 60 * UTCP_SEC, ns,                                 \
-      "least retransmission time-out (Linux: 200 ms; RFC 6298: 1 s)")                         \
-    X(rto_max, 60 * UTCP_SEC, UTCP_SEC, 600 * UTCP_SEC, ns,                                   \
-      "greatest retransmission time-out (RFC 6298 section 2.4)")                              \
-    X(rto_init, UTCP_SEC, 10 * UTCP_MSEC, 60 * UTCP_SEC, ns,                                  \
-      "retransmission time-out before the first RTT sample (RFC 6298 section 2.1)")           \
-    X(syn_retries, 6, 0, 255, count, "retransmissions of a SYN before ETIMEDOUT")             \
-    X(synack_retries, 5, 0, 255, count, "retransmissions of a SYN-ACK before giving up")      \
-    X(retries, 15, 1, 255, count, "retransmissions of data before ETIMEDOUT")                 \
-    X(orphan_retries, 8, 1, 255, count, "the same once the program has closed the socket")    \
+/* clang-format off */
+#define UTCP_SETTINGS(X) \
+    X(rto_min, 200 * UTCP_MSEC, UTCP_MSEC, 60 * UTCP_SEC, ns, \
+      "least retransmission time-out (Linux: 200 ms; RFC 6298: 1 s)") \
+    X(rto_max, 60 * UTCP_SEC, UTCP_SEC, 600 * UTCP_SEC, ns, \
+      "greatest retransmission time-out (RFC 6298 section 2.4)") \
+    X(rto_init, UTCP_SEC, 10 * UTCP_MSEC, 60 * UTCP_SEC, ns, \
+      "retransmission time-out before the first RTT sample (RFC 6298 section 2.1)") \
+    X(syn_retries, 6, 0, 255, count, "retransmissions of a SYN before ETIMEDOUT") \
+    X(synack_retries, 5, 0, 255, count, "retransmissions of a SYN-ACK before giving up") \
+    X(retries, 15, 1, 255, count, "retransmissions of data before ETIMEDOUT") \
+    X(orphan_retries, 8, 1, 255, count, "the same once the program has closed the socket") \
     X(initial_window, 10, 1, 1000, count, "initial congestion window in segments (RFC 6928)") \
-    X(abe, 1, 0, 1, bool, "ECN marks reduce the window less than loss does (RFC 8511)")       \
-    X(hystart, 1, 0, 2, count, "CUBIC's end of slow start: 0 loss, 1 RFC 9406, 2 as Linux")   \
-    X(mss, 0, 0, 65495, bytes, "greatest MSS to announce and use, 0 = from the MTU")          \
-    X(window_scaling, 1, 0, 1, bool, "offer and accept window scaling (RFC 7323)")            \
-    X(wscale, 7, 0, 14, count, "shift count to announce (RFC 7323 section 2.3)")              \
-    X(sack, 1, 0, 1, bool, "offer and accept selective acknowledgments (RFC 2018)")           \
-    X(rcv_buf, 1 << 20, 256, 1 << 30, bytes, "receive buffer of a new connection")            \
-    X(snd_buf, 1 << 20, 256, 1 << 30, bytes, "send buffer of a new connection")               \
-    X(time_wait, 60 * UTCP_SEC, 0, 600 * UTCP_SEC, ns, "length of TIME-WAIT (Linux: 60 s)")   \
-    X(fin_wait2, 60 * UTCP_SEC, UTCP_SEC, 600 * UTCP_SEC, ns,                                 \
-      "how long an orphan waits for the peer's FIN in FIN-WAIT-2 (Linux: 60 s)")              \
-    X(port_first, 32768, 1, 65535, count, "first ephemeral port (Linux: 32768)")              \
-    X(port_last, 60999, 1, 65535, count, "last ephemeral port (Linux: 60999)")                \
-    X(frag_time, 30 * UTCP_SEC, UTCP_MSEC, 600 * UTCP_SEC, ns,                                \
-      "how long the fragments of a datagram wait for the others (Linux: ipfrag_time)")        \
-    X(frag_memory, 4 << 20, 0, 1 << 30, bytes,                                                \
-      "memory for fragments, 0 = they are dropped (Linux: ipfrag_high_thresh)")               \
-    X(icmp_rate, 1000, 0, 1000000, count,                                                     \
-      "ICMP errors sent in a second, 0 = none (Linux: icmp_msgs_per_sec)")                    \
-    X(ttl, 64, 1, 255, count, "time to live of packets sent")                                 \
+    X(abe, 1, 0, 1, bool, "ECN marks reduce the window less than loss does (RFC 8511)") \
+    X(hystart, 1, 0, 2, count, "CUBIC's end of slow start: 0 loss, 1 RFC 9406, 2 as Linux") \
+    X(mss, 0, 0, 65495, bytes, "greatest MSS to announce and use, 0 = from the MTU") \
+    X(window_scaling, 1, 0, 1, bool, "offer and accept window scaling (RFC 7323)") \
+    X(wscale, 7, 0, 14, count, "shift count to announce (RFC 7323 section 2.3)") \
+    X(sack, 1, 0, 1, bool, "offer and accept selective acknowledgments (RFC 2018)") \
+    X(dsack, 1, 0, 1, bool, "tell the peer of duplicates (RFC 2883)") \
+    X(rack, 1, 0, 1, bool, "detect losses by time (RFC 8985), not by count (RFC 6675)") \
+    X(tail_probe, 1, 0, 1, bool, "probe for the loss of the last segments (RFC 8985)") \
+    X(frto, 1, 0, 1, bool, "detect spurious time-outs (RFC 5682)") \
+    X(reordering, 3, 1, 300, count, "duplicate ACKs that mean a loss (RFC 5681: 3)") \
+    X(rcv_buf, 1 << 20, 256, 1 << 30, bytes, "receive buffer of a new connection") \
+    X(snd_buf, 1 << 20, 256, 1 << 30, bytes, "send buffer of a new connection") \
+    X(time_wait, 60 * UTCP_SEC, 0, 600 * UTCP_SEC, ns, "length of TIME-WAIT (Linux: 60 s)") \
+    X(fin_wait2, 60 * UTCP_SEC, UTCP_SEC, 600 * UTCP_SEC, ns, \
+      "how long an orphan waits for the peer's FIN in FIN-WAIT-2 (Linux: 60 s)") \
+    X(port_first, 32768, 1, 65535, count, "first ephemeral port (Linux: 32768)") \
+    X(port_last, 60999, 1, 65535, count, "last ephemeral port (Linux: 60999)") \
+    X(frag_time, 30 * UTCP_SEC, UTCP_MSEC, 600 * UTCP_SEC, ns, \
+      "how long the fragments of a datagram wait for the others (Linux: ipfrag_time)") \
+    X(frag_memory, 4 << 20, 0, 1 << 30, bytes, \
+      "memory for fragments, 0 = they are dropped (Linux: ipfrag_high_thresh)") \
+    X(icmp_rate, 1000, 0, 1000000, count, \
+      "ICMP errors sent in a second, 0 = none (Linux: icmp_msgs_per_sec)") \
+    X(ttl, 64, 1, 255, count, "time to live of packets sent") \
     X(gso, 65000, 0, 65000, bytes, "most payload in one packet of utcp_output(), 0 = one MSS")
+/* clang-format on */
 
 struct utcp_settings {
 #define UTCP_SETTING_FIELD(name, initial, least, most, unit, text) uint64_t name;
@@ -324,34 +331,39 @@ struct utcp_info {
 void utcp_info(const struct utcp_conn *conn, struct utcp_info *info);
 
 /* What the stack counted; one list. */
-#define UTCP_COUNTERS(X)                                                               \
-    X(ip_in, "IP packets received")                                                    \
-    X(ip_bad, "IP packets dropped: bad version, length or checksum")                   \
-    X(ip_not_ours, "IP packets dropped: another destination")                          \
-    X(ip_fragments, "IP fragments received")                                           \
-    X(ip_reassembled, "IP datagrams put together from fragments")                      \
-    X(ip_frag_timeouts, "IP datagrams of which fragments were missing too long")       \
-    X(ip_frag_bad, "IP datagrams dropped: fragments that contradict each other")       \
+/* clang-format off */
+#define UTCP_COUNTERS(X) \
+    X(ip_in, "IP packets received") \
+    X(ip_bad, "IP packets dropped: bad version, length or checksum") \
+    X(ip_not_ours, "IP packets dropped: another destination") \
+    X(ip_fragments, "IP fragments received") \
+    X(ip_reassembled, "IP datagrams put together from fragments") \
+    X(ip_frag_timeouts, "IP datagrams of which fragments were missing too long") \
+    X(ip_frag_bad, "IP datagrams dropped: fragments that contradict each other") \
     X(ip_frag_evicted, "IP datagrams dropped unfinished: no room for their fragments") \
-    X(icmp_in, "ICMP messages received")                                               \
-    X(icmp_bad, "ICMP messages dropped: bad length or checksum")                       \
-    X(icmp_echoes, "ICMP echo replies sent")                                           \
-    X(icmp_errors, "ICMP errors matched to a connection")                              \
-    X(icmp_errors_out, "ICMP errors sent")                                             \
-    X(tcp_in, "TCP segments received")                                                 \
-    X(tcp_bad, "TCP segments dropped: bad length or checksum")                         \
-    X(tcp_no_conn, "TCP segments for no connection")                                   \
-    X(tcp_out, "TCP segments sent")                                                    \
-    X(tcp_rst_out, "RST segments sent")                                                \
-    X(tcp_retransmits, "TCP segments sent again")                                      \
-    X(tcp_timeouts, "retransmission time-outs")                                        \
-    X(tcp_fast_retransmits, "fast retransmits")                                        \
-    X(tcp_dup_acks, "duplicate ACKs received")                                         \
-    X(tcp_out_of_order, "segments received out of order")                              \
-    X(tcp_duplicates, "segments received that brought nothing new")                    \
-    X(tcp_listen_overflows, "SYNs dropped: the backlog was full")                      \
-    X(tcp_challenge_acks, "challenge ACKs sent (RFC 5961)")                            \
+    X(icmp_in, "ICMP messages received") \
+    X(icmp_bad, "ICMP messages dropped: bad length or checksum") \
+    X(icmp_echoes, "ICMP echo replies sent") \
+    X(icmp_errors, "ICMP errors matched to a connection") \
+    X(icmp_errors_out, "ICMP errors sent") \
+    X(tcp_in, "TCP segments received") \
+    X(tcp_bad, "TCP segments dropped: bad length or checksum") \
+    X(tcp_no_conn, "TCP segments for no connection") \
+    X(tcp_out, "TCP segments sent") \
+    X(tcp_dsacks, "duplicates that peers told of: segments that went again in vain") \
+    X(tcp_tail_probes, "tail loss probes") \
+    X(tcp_spurious, "reductions of a window that were taken back") \
+    X(tcp_rst_out, "RST segments sent") \
+    X(tcp_retransmits, "TCP segments sent again") \
+    X(tcp_timeouts, "retransmission time-outs") \
+    X(tcp_fast_retransmits, "fast retransmits") \
+    X(tcp_dup_acks, "duplicate ACKs received") \
+    X(tcp_out_of_order, "segments received out of order") \
+    X(tcp_duplicates, "segments received that brought nothing new") \
+    X(tcp_listen_overflows, "SYNs dropped: the backlog was full") \
+    X(tcp_challenge_acks, "challenge ACKs sent (RFC 5961)") \
     X(replies_dropped, "replies dropped: too many wait already, or no memory")
+/* clang-format on */
 
 struct utcp_counters {
 #define UTCP_COUNTER_FIELD(name, text) uint64_t name;

@@ -71,6 +71,16 @@ tcp_seq ranges_end_of(const struct ranges *set, tcp_seq seq)
     return seq;
 }
 
+bool ranges_holding(const struct ranges *set, tcp_seq seq, struct range *range)
+{
+    size_t at = find(set, seq + 1);
+
+    if (at == set->count || seq_gt(set->items[at].from, seq))
+        return false;
+    *range = set->items[at];
+    return true;
+}
+
 uint32_t ranges_overlap(const struct ranges *set, tcp_seq from, tcp_seq to)
 {
     uint32_t overlap = 0;

@@ -30,6 +30,9 @@ void ranges_drop_before(struct ranges *set, tcp_seq seq);
 /* The end of the range that holds seq, or seq itself when none does. */
 tcp_seq ranges_end_of(const struct ranges *set, tcp_seq seq);
 
+/* Finds the range that holds seq; false = none does. */
+bool ranges_holding(const struct ranges *set, tcp_seq seq, struct range *range);
+
 /* How many numbers of [from, to) the set holds. */
 uint32_t ranges_overlap(const struct ranges *set, tcp_seq from, tcp_seq to);
 

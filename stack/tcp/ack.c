@@ -3,6 +3,8 @@
 #include "stack.h"
 #include "tcp/tcb.h"
 
+#define RENEGED_LEAST (10 * UTCP_MSEC)
+
 static uint32_t scaled_window(const struct utcp_conn *conn, const struct tcp_segment *segment)
 {
     return (uint32_t)segment->window << conn->snd_wscale;
@@ -14,7 +16,7 @@ static uint32_t scaled_window(const struct utcp_conn *conn, const struct tcp_seg
  * window ... equals the advertised window in the last incoming acknowledgment." */
 static bool is_duplicate(const struct utcp_conn *conn, const struct tcp_segment *segment)
 {
-    return in_flight(conn) > 0 && segment_len(segment) == 0 && segment->ack == conn->snd_una &&
+    return outstanding(conn) > 0 && segment_len(segment) == 0 && segment->ack == conn->snd_una &&
            scaled_window(conn, segment) == conn->snd_wnd;
 }
 
@@ -37,19 +39,6 @@ static void update_window(struct utcp_conn *conn, const struct tcp_segment *segm
         conn->snd_wnd_max = conn->snd_wnd;
 }
 
-/* Ends the measurement under way; returns the sample in ns, 0 = none. */
-static uint64_t measure(struct utcp_conn *conn, tcp_seq ack)
-{
-    uint64_t sample;
-
-    if (!conn->rtt.timing || seq_lt(ack, conn->rtt.timed_seq))
-        return 0;
-    conn->rtt.timing = false;
-    sample = conn->stack->now - conn->rtt.timed_since;
-    rtt_sample(&conn->rtt, &conn->stack->settings, sample);
-    return sample;
-}
-
 static void free_acknowledged(struct utcp_conn *conn, tcp_seq ack)
 {
     uint32_t len = ack - conn->snd_buf_seq;
@@ -63,21 +52,52 @@ static void free_acknowledged(struct utcp_conn *conn, tcp_seq ack)
     stack_want_tell(conn);
 }
 
-static void take_new_ack(struct utcp_conn *conn, tcp_seq ack)
+static void take_new_ack(struct utcp_conn *conn, tcp_seq ack, struct delivery *delivery)
 {
-    uint32_t acked = ack - conn->snd_una;
-    uint32_t in_flight_before = in_flight(conn);
-    uint64_t rtt = measure(conn, ack);
-
+    delivery->acked = ack - conn->snd_una;
+    flight_take_ack(conn, ack, sack_note_delivery, delivery);
     free_acknowledged(conn, ack);
     conn->snd_una = ack;
-    conn->snd_nxt = seq_max(conn->snd_nxt, ack);
     /* RFC 6298 (5.3): "When an ACK is received that acknowledges new data, restart the
      * retransmission timer". */
     conn->backoff = conn->unanswered = 0;
     tcp_timer_stop(conn, TIMER_RETRANSMIT);
-    if (recovery_on_ack(conn, acked))
-        congestion_on_ack(conn, acked, in_flight_before, rtt);
+}
+
+/* What was sent first of what is delivered took longest: that is what a time-out must allow for. */
+static void measure(struct utcp_conn *conn, const struct delivery *delivery)
+{
+    struct utcp_stack *stack = conn->stack;
+
+    if (delivery->first_at == 0)
+        return;
+    rtt_sample(&conn->rtt, &stack->settings, stack->now - delivery->first_at, conn->snd_una,
+               conn->snd_nxt);
+    rtt_note_min(&conn->rtt, stack->now - delivery->last_at, stack->now);
+}
+
+/* In a reduction the window goes its own way. */
+static void grow_window(struct utcp_conn *conn, const struct delivery *delivery)
+{
+    uint64_t rtt = delivery->last_at > 0 ? conn->stack->now - delivery->last_at : 0;
+    enum ca_state state = conn->recovery.state;
+
+    if (delivery->acked > 0 && state != CA_CWR && state != CA_RECOVERY)
+        congestion_on_ack(conn, delivery->delivered, delivery->in_flight, rtt);
+}
+
+/* A peer whose blocks begin at the very byte that its ACK says is missing has dropped what it had: the
+ * time-out need not be waited for. As Linux: half a round trip. */
+static void review_timers(struct utcp_conn *conn, const struct delivery *delivery)
+{
+    uint64_t half = conn->rtt.srtt / 2;
+
+    tcp_timer_review(conn);
+    if (recovery_reneged(conn) && delivery->acked > 0)
+        tcp_timer_set(conn, TIMER_RETRANSMIT,
+                      conn->stack->now + (half > RENEGED_LEAST ? half : RENEGED_LEAST));
+    if (delivery->acked > 0 || tcp_timer_runs(conn, TIMER_LOSS_PROBE))
+        probe_schedule(conn);
 }
 
 /* "As long as the receiving TCP peer continues to send ACKs in response to the probe segments, the
@@ -86,34 +106,53 @@ static void take_new_ack(struct utcp_conn *conn, tcp_seq ack)
  * opens. */
 static void take_answer_to_probe(struct utcp_conn *conn)
 {
-    if (in_flight(conn) == 0 || conn->snd_wnd == 0)
+    if (outstanding(conn) == 0 || conn->snd_wnd == 0)
         conn->unanswered = 0;
-    if (in_flight(conn) == 0 && conn->snd_wnd > 0)
+    if (outstanding(conn) == 0 && conn->snd_wnd > 0)
         conn->backoff = 0;
+}
+
+/* "If the ACK acks something not yet sent (SEG.ACK > SND.NXT), then send an ACK, drop the segment".
+ * RFC 5961 section 5.2 does the same to an ACK that is older than the largest window. */
+static bool acceptable(const struct utcp_conn *conn, const struct tcp_segment *segment)
+{
+    return seq_le(segment->ack, conn->snd_nxt) &&
+           seq_ge(segment->ack, conn->snd_una - conn->snd_wnd_max);
+}
+
+static void take_delivery(struct utcp_conn *conn, const struct tcp_segment *segment,
+                          struct delivery *delivery)
+{
+    if (outstanding(conn) == 0)
+        return;
+    if (seq_gt(segment->ack, conn->snd_una))
+        take_new_ack(conn, segment->ack, delivery);
+    if (conn->sack_ok && segment->options.sack_count > 0)
+        sack_take(conn, segment, delivery);
+    measure(conn, delivery);
+    recovery_on_ack(conn, delivery);
+    grow_window(conn, delivery);
 }
 
 bool tcp_take_ack(struct utcp_conn *conn, const struct tcp_segment *segment)
 {
-    bool acks_new;
+    struct delivery delivery = {
+        .prior_una = conn->snd_una,
+        .prior_sacked = flight_highest_sacked(conn),
+        .in_flight = in_flight(conn),
+        .duplicate = is_duplicate(conn, segment),
+    };
 
-    /* "If the ACK acks something not yet sent (SEG.ACK > SND.NXT), then send an ACK, drop the
-     * segment". Not yet sent means beyond snd_max: snd_nxt goes back at a time-out. RFC 5961
-     * section 5.2 does the same to an ACK that is older than the largest window. */
-    if (seq_gt(segment->ack, conn->snd_max) ||
-        seq_lt(segment->ack, conn->snd_una - conn->snd_wnd_max)) {
+    if (!acceptable(conn, segment)) {
         conn->stack->counters.tcp_challenge_acks++;
         tcp_ack_due(conn);
         stack_want_send(conn);
         return false;
     }
-    acks_new = seq_gt(segment->ack, conn->snd_una);
-    if (acks_new)
-        take_new_ack(conn, segment->ack);
-    else if (is_duplicate(conn, segment))
-        recovery_on_dup_ack(conn);
-    update_window(conn, segment, acks_new);
+    take_delivery(conn, segment, &delivery);
+    update_window(conn, segment, delivery.acked > 0);
     take_answer_to_probe(conn);
-    tcp_timer_review(conn);
+    review_timers(conn, &delivery);
     stack_want_send(conn);
     return true;
 }

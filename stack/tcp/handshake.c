@@ -53,7 +53,7 @@ void tcp_start_sending(struct utcp_conn *conn)
     const struct utcp_settings *settings = &conn->stack->settings;
 
     conn->iss = choose_isn(conn);
-    conn->snd_una = conn->snd_nxt = conn->snd_max = conn->iss;
+    conn->snd_una = conn->snd_nxt = conn->iss;
     conn->snd_buf_seq = conn->iss + 1;
     conn->rcv_wscale = choose_wscale(conn);
     conn->mss = path_mss(conn);
@@ -95,9 +95,20 @@ void tcp_learn_syn(struct utcp_conn *conn, const struct tcp_segment *segment)
     conn->snd_wl2 = segment->ack;
 }
 
-void tcp_establish(struct utcp_conn *conn, const struct tcp_segment *segment)
+/* RFC 6298 section 3 (Karn): not when the SYN went more than once. */
+static void measure_handshake(struct utcp_conn *conn)
 {
     struct utcp_stack *stack = conn->stack;
+    uint64_t sample = stack->now - conn->syn_sent_at;
+
+    if (conn->syn_sent_at == 0)
+        return;
+    rtt_sample(&conn->rtt, &stack->settings, sample, conn->snd_una, conn->snd_nxt);
+    rtt_note_min(&conn->rtt, sample, stack->now);
+}
+
+void tcp_establish(struct utcp_conn *conn, const struct tcp_segment *segment)
+{
     bool syn = (segment->flags & TCP_SYN) != 0;
 
     conn->snd_una = conn->iss + 1;
@@ -109,10 +120,7 @@ void tcp_establish(struct utcp_conn *conn, const struct tcp_segment *segment)
     conn->snd_wnd_max = conn->snd_wnd;
     conn->snd_wl1 = segment->seq;
     conn->snd_wl2 = segment->ack;
-    if (conn->rtt.timing) {
-        conn->rtt.timing = false;
-        rtt_sample(&conn->rtt, &stack->settings, stack->now - conn->rtt.timed_since);
-    }
+    measure_handshake(conn);
     congestion_start(conn);
     tcp_set_state(conn, TCP_ESTABLISHED);
     if (conn->fin_queued)

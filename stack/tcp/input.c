@@ -45,7 +45,7 @@ void tcp_reset_peer(struct utcp_conn *conn)
     struct tcp_segment segment = {
         .src = conn->remote,
         .dst = conn->local,
-        .ack = conn->snd_max,
+        .ack = conn->snd_nxt,
         .flags = TCP_ACK,
     };
 
@@ -84,7 +84,7 @@ static void input_syn_sent(struct utcp_conn *conn, const struct tcp_segment *seg
     bool acks = (segment->flags & TCP_ACK) != 0;
 
     /* "First, check the ACK bit: If SEG.ACK =< ISS or SEG.ACK > SND.NXT, send a reset" */
-    if (acks && (seq_le(segment->ack, conn->iss) || seq_gt(segment->ack, conn->snd_max))) {
+    if (acks && (seq_le(segment->ack, conn->iss) || seq_gt(segment->ack, conn->snd_nxt))) {
         tcp_reset_reply(conn->stack, segment);
         return;
     }
@@ -228,7 +228,7 @@ static enum verdict finish_handshake(struct utcp_conn *conn, const struct tcp_se
 {
     struct utcp_conn *listener = conn->listener;
 
-    if (seq_le(segment->ack, conn->snd_una) || seq_gt(segment->ack, conn->snd_max)) {
+    if (seq_le(segment->ack, conn->snd_una) || seq_gt(segment->ack, conn->snd_nxt)) {
         tcp_reset_reply(conn->stack, segment);
         return DROP;
     }
@@ -377,7 +377,7 @@ void tcp_input(struct utcp_stack *stack, const struct ipv4 *ip, bool verify)
 void tcp_icmp_error(struct utcp_conn *conn, tcp_seq seq, int error)
 {
     /* RFC 5927 section 4.1: only about what is in flight. */
-    if (seq_lt(seq, conn->snd_una) || seq_ge(seq, conn->snd_max))
+    if (seq_lt(seq, conn->snd_una) || seq_ge(seq, conn->snd_nxt))
         return;
     conn->stack->counters.icmp_errors++;
     /* RFC 5461 and Linux: hard while connecting; otherwise, RFC 1122 section 4.2.3.9, a hint only.

@@ -4,7 +4,7 @@
  * connection, in this order:
  *
  *	1. SYN or SYN-ACK, when one is due
- *	2. the head of what is in flight, when loss recovery asks for it again
+ *	2. what loss recovery holds to be lost, and the tail loss probe
  *	3. data and FIN from snd_nxt on, as far as windows, Nagle and silly-window avoidance allow
  *	4. a window probe, when the persist timer fired and nothing else could be sent
  *	5. a bare ACK, when one is due
@@ -13,6 +13,10 @@
  */
 #include "stack.h"
 #include "tcp/tcb.h"
+
+#define TCP_OPTIONS_MAX 40
+#define SACK_OPTION 4 /* with its padding */
+#define SACK_BLOCK 8
 
 struct plan {
     tcp_seq seq;
@@ -27,29 +31,36 @@ static uint32_t min_u32(uint32_t a, uint32_t b)
 
 /* ---- what to send ---- */
 
-/* Limited transmit, RFC 3042: the first two duplicate ACKs each let one new segment out, so that a
- * small window still brings the third, and with it fast retransmit instead of a time-out. */
-static uint32_t congestion_window(const struct utcp_conn *conn)
+static uint32_t room_below(uint32_t limit, uint32_t used)
 {
-    const struct recovery *recovery = &conn->recovery;
-    uint32_t extra = recovery->active ? 0 : min_u32(recovery->dup_acks, 2) * conn->mss;
-
-    return conn->cc.cwnd + extra;
+    return used < limit ? limit - used : 0;
 }
 
-/* Bytes from snd_nxt that the peer's and the congestion window allow. */
+/* Bytes that congestion control allows beside what is in flight. In disorder each duplicate takes one
+ * segment out of flight, so that a new one may go: limited transmit, RFC 3042. */
+static uint32_t congestion_room(const struct utcp_conn *conn)
+{
+    return room_below(conn->cc.cwnd, in_flight(conn));
+}
+
+/* Bytes of new data that the peer's and the congestion window allow. */
 static uint32_t usable_window(const struct utcp_conn *conn)
 {
-    uint32_t window = min_u32(conn->snd_wnd, congestion_window(conn));
-    uint32_t used = conn->snd_nxt - conn->snd_una;
-    uint32_t head;
+    return min_u32(room_below(conn->snd_wnd, outstanding(conn)), congestion_room(conn));
+}
 
-    if (used > 0 || conn->snd_max == conn->snd_una)
-        return used < window ? window - used : 0;
-    /* What is sent again from the head goes whatever the window has become: the peer once offered
-     * room for it, and its answer tells what it thinks now. */
-    head = min_u32(in_flight(conn), conn->mss);
-    return window > head ? window : head;
+/* SACK blocks take their room from the payload. */
+static uint32_t segment_payload(const struct utcp_conn *conn)
+{
+    unsigned blocks = sack_blocks(conn);
+
+    return conn->mss - (blocks > 0 ? SACK_OPTION + SACK_BLOCK * blocks : 0);
+}
+
+uint32_t tcp_option_room(const struct utcp_conn *conn)
+{
+    (void)conn;
+    return TCP_OPTIONS_MAX - SACK_OPTION;
 }
 
 /*
@@ -60,28 +71,38 @@ static uint32_t usable_window(const struct utcp_conn *conn)
  */
 static bool short_segment_allowed(const struct utcp_conn *conn, uint32_t len, bool is_rest)
 {
-    if (conn->probe_now || seq_lt(conn->snd_nxt, conn->snd_max))
+    if (conn->probe_now)
         return true;
-    if (is_rest && (conn->nodelay || conn->fin_queued || in_flight(conn) == 0))
+    if (is_rest && (conn->nodelay || conn->fin_queued || outstanding(conn) == 0))
         return true;
     return len >= conn->snd_wnd_max / 2;
 }
 
-/* Bytes to send from snd_nxt, 0 = none now. */
+/* What goes as one packet, in whole segments as far as it has more than one. */
+static uint32_t whole_segments(const struct utcp_conn *conn, uint32_t len)
+{
+    uint32_t payload = segment_payload(conn);
+    uint32_t most = (uint32_t)conn->stack->settings.gso / payload * payload;
+
+    if (most < payload)
+        most = payload;
+    return len > most ? most : len - len % payload;
+}
+
+/* Bytes of new data to send, 0 = none now. */
 static uint32_t data_to_send(const struct utcp_conn *conn)
 {
-    uint32_t most = (uint32_t)conn->stack->settings.gso / conn->mss * conn->mss;
-    tcp_seq end = snd_end(conn);
-    uint32_t queued = seq_gt(end, conn->snd_nxt) ? end - conn->snd_nxt : 0;
-    uint32_t len = min_u32(queued, usable_window(conn));
+    uint32_t queued, len, whole;
 
-    if (most < conn->mss)
-        most = conn->mss;
-    if (len > most)
-        return most;
-    if (len % conn->mss == 0 || short_segment_allowed(conn, len % conn->mss, len == queued))
+    if (!seq_gt(snd_end(conn), conn->snd_nxt))
+        return 0;
+    queued = snd_end(conn) - conn->snd_nxt;
+    len = min_u32(queued, usable_window(conn));
+    whole = whole_segments(conn, len);
+    if (len - whole < segment_payload(conn) && len > whole &&
+        short_segment_allowed(conn, len - whole, len == queued))
         return len;
-    return len - len % conn->mss;
+    return whole;
 }
 
 /* FIN goes with the last byte, or alone behind it. It takes a sequence number, so it waits for the
@@ -101,17 +122,86 @@ static bool plan_syn(const struct utcp_conn *conn, struct plan *plan)
     return true;
 }
 
-static bool plan_head(const struct utcp_conn *conn, struct plan *plan)
+/* A plan for [from, to), which may include the FIN. */
+static struct plan plan_of(const struct utcp_conn *conn, tcp_seq from, tcp_seq to)
 {
-    uint32_t len = min_u32(conn->mss, in_flight(conn));
-    tcp_seq end = snd_end(conn);
+    struct plan plan = {.seq = from, .len = to - from, .flags = TCP_ACK};
 
-    if (!conn->recovery.retransmit_head || in_flight(conn) == 0)
+    if (seq_gt(to, snd_end(conn))) {
+        plan.len--;
+        plan.flags |= TCP_FIN;
+    }
+    if (plan.len > 0 && plan.seq + plan.len == snd_end(conn))
+        plan.flags |= TCP_PSH;
+    return plan;
+}
+
+/* The first of what is lost, as far as it is in one piece. */
+static struct range first_lost(const struct utcp_conn *conn)
+{
+    const struct flight *flight = &conn->flight;
+    struct range range = {conn->snd_nxt, conn->snd_nxt};
+
+    for (uint32_t i = 0; i < flight->lost.count; i++) {
+        const struct sent *sent = flight_item(flight, &flight->lost, i);
+
+        if (i == 0)
+            range.from = sent->from;
+        else if (sent->from != range.to)
+            break;
+        range.to = sent->to;
+    }
+    return range;
+}
+
+/* What goes again goes within the peer's window, except its head: the peer once offered room for that,
+ * and its answer tells what it thinks now. */
+static uint32_t room_to_resend(const struct utcp_conn *conn, tcp_seq from)
+{
+    uint32_t window = room_below(conn->snd_wnd, from - conn->snd_una);
+
+    if (from == conn->snd_una && window < conn->mss)
+        window = conn->mss;
+    return min_u32(window, congestion_room(conn));
+}
+
+static bool plan_lost(const struct utcp_conn *conn, struct plan *plan)
+{
+    struct range lost = first_lost(conn);
+    uint32_t len = lost.to - lost.from;
+    uint32_t room = len > 0 ? room_to_resend(conn, lost.from) : 0;
+
+    if (len > room || len > segment_payload(conn))
+        len = whole_segments(conn, min_u32(len, room));
+    if (len == 0)
         return false;
-    *plan = (struct plan){.seq = conn->snd_una, .flags = TCP_ACK};
-    plan->len = min_u32(len, end - conn->snd_una);
-    if (fin_sent(conn) && conn->snd_una + plan->len == end)
-        plan->flags |= TCP_FIN;
+    *plan = plan_of(conn, lost.from, lost.from + len);
+    return true;
+}
+
+/* RFC 8985 section 7.3: "If there is previously unsent data ... send a new segment. Otherwise
+ * retransmit the segment with the highest sequence number"; whatever the congestion window. */
+static bool plan_tail_probe(const struct utcp_conn *conn, struct plan *plan)
+{
+    const struct flight *flight = &conn->flight;
+    uint32_t payload = segment_payload(conn);
+    const struct sent *last;
+    uint32_t len;
+
+    if (!conn->recovery.probe.due || flight->log.count == 0)
+        return false;
+    if (seq_gt(snd_end(conn), conn->snd_nxt)) {
+        len = min_u32(snd_end(conn) - conn->snd_nxt, payload);
+        if (len <= room_below(conn->snd_wnd, outstanding(conn))) {
+            *plan = plan_of(conn, conn->snd_nxt, conn->snd_nxt + len);
+            return true;
+        }
+    }
+    last = flight_item(flight, &flight->log, flight->log.count - 1);
+    len = (last->to - last->from) % payload;
+    if (len == 0)
+        len = payload;
+    *plan = plan_of(conn, last->to - len, last->to);
     return true;
 }
 
@@ -123,6 +213,22 @@ static bool plan_data(const struct utcp_conn *conn, struct plan *plan)
     if (plan->len > 0 && plan->seq + plan->len == snd_end(conn))
         plan->flags |= TCP_PSH;
     return plan->len > 0 || (plan->flags & TCP_FIN) != 0;
+}
+
+/* F-RTO, RFC 5682 section 3.1 (2b): new data goes first, and then waits for its ACK; without any, what
+ * is lost goes as usual. */
+static bool plan_resend_or_data(struct utcp_conn *conn, struct plan *plan)
+{
+    struct recovery *recovery = &conn->recovery;
+
+    if (recovery->new_first) {
+        if (plan_data(conn, plan))
+            return true;
+        if (seq_gt(conn->snd_nxt, recovery->high))
+            return false;
+        recovery->new_first = recovery->frto = false;
+    }
+    return plan_lost(conn, plan) || plan_data(conn, plan);
 }
 
 /* As Linux probes: an old sequence number and no data. The peer must answer with its window; unlike
@@ -142,11 +248,11 @@ static bool plan_ack(const struct utcp_conn *conn, struct plan *plan)
 
     if (conn->acks_due == 0)
         return false;
-    *plan = (struct plan){.seq = seq_min(conn->snd_max, edge), .flags = TCP_ACK};
+    *plan = (struct plan){.seq = seq_min(conn->snd_nxt, edge), .flags = TCP_ACK};
     return true;
 }
 
-static bool plan_next(const struct utcp_conn *conn, struct plan *plan)
+static bool plan_next(struct utcp_conn *conn, struct plan *plan)
 {
     if (plan_syn(conn, plan))
         return true;
@@ -154,8 +260,8 @@ static bool plan_next(const struct utcp_conn *conn, struct plan *plan)
         return plan_ack(conn, plan); /* a challenge: what came was out of place */
     if (!tcp_synchronized(conn->state))
         return false;
-    return plan_head(conn, plan) || plan_data(conn, plan) || plan_probe(conn, plan) ||
-           plan_ack(conn, plan);
+    return plan_tail_probe(conn, plan) || plan_resend_or_data(conn, plan) ||
+           plan_probe(conn, plan) || plan_ack(conn, plan);
 }
 
 /* ---- sending it ---- */
@@ -195,11 +301,15 @@ static void write_packet(struct utcp_conn *conn, const struct plan *plan,
         .tos = conn->tos,
         .dont_fragment = true,
     };
+    uint32_t payload;
     size_t tcp_len;
 
     segment.window = syn ? syn_window(conn) : tcp_advertise(conn);
+    payload = segment_payload(conn);
     if (syn)
         fill_syn_options(conn, &segment.options);
+    else
+        sack_write(conn, &segment.options);
     *packet = (struct utcp_packet){.tcp_offset = IPV4_HEADER, .payload_len = plan->len};
     tcp_len = tcp_write(packet->header + IPV4_HEADER, &segment);
     packet->header_len = IPV4_HEADER + tcp_len;
@@ -207,45 +317,57 @@ static void write_packet(struct utcp_conn *conn, const struct plan *plan,
     stack_write_ip(conn->stack, packet->header, &ip);
     if (plan->len > 0)
         ring_slices(&conn->snd_buf, plan->seq - conn->snd_buf_seq, plan->len, packet->payload);
-    if (plan->len > conn->mss)
-        packet->segment_bytes = conn->mss;
+    if (plan->len > payload)
+        packet->segment_bytes = payload;
 }
 
-static uint32_t segments_in(const struct utcp_conn *conn, uint32_t len)
+static uint32_t segments_in(const struct utcp_packet *packet)
 {
-    return len > conn->mss ? (len + conn->mss - 1) / conn->mss : 1;
+    size_t each = packet->segment_bytes;
+
+    return each > 0 ? (uint32_t)((packet->payload_len + each - 1) / each) : 1;
 }
 
-/* RFC 6298 section 3 (Karn): only what is sent for the first time is timed. */
-static void count_sent(struct utcp_conn *conn, const struct plan *plan, tcp_seq end)
+static void count_sent(struct utcp_conn *conn, const struct plan *plan, uint32_t segments,
+                       bool resent)
 {
     struct utcp_counters *counters = &conn->stack->counters;
-    uint32_t segments = segments_in(conn, plan->len);
 
     counters->tcp_out += segments;
     conn->count.segs_out += segments;
     conn->count.bytes_sent += plan->len;
-    if (end == plan->seq)
+    if (!resent)
         return;
-    if (seq_lt(plan->seq, conn->snd_max)) {
-        counters->tcp_retransmits += segments;
-        conn->count.retransmits += segments;
-        conn->count.bytes_retransmitted += plan->len;
-        conn->rtt.timing = false;
-    } else if (!conn->rtt.timing) {
-        conn->rtt.timing = true;
-        conn->rtt.timed_seq = end;
-        conn->rtt.timed_since = conn->stack->now;
-    }
+    counters->tcp_retransmits += segments;
+    conn->count.retransmits += segments;
+    conn->count.bytes_retransmitted += plan->len;
 }
 
-static void move_on(struct utcp_conn *conn, tcp_seq end)
+/* RFC 6298 section 3 (Karn): a SYN that went twice is not timed. */
+static void note_syn(struct utcp_conn *conn, bool resent)
 {
-    conn->snd_nxt = seq_max(conn->snd_nxt, end);
-    conn->snd_max = seq_max(conn->snd_max, end);
-    conn->recovery.retransmit_head = false;
+    conn->syn_sent_at = resent ? 0 : conn->stack->now;
+    conn->snd_nxt = conn->iss + 1;
     conn->send_syn = false;
+}
+
+static void note_text(struct utcp_conn *conn, tcp_seq from, tcp_seq to, bool resent)
+{
+    flight_send(conn, from, to, resent);
+    recovery_on_sent(conn, to - from, resent);
+    conn->snd_nxt = seq_max(conn->snd_nxt, to);
     conn->probe_now = false;
+    /* As Linux: from the head's repetition on, a time-out is waited for anew. */
+    if (from == conn->snd_una && resent)
+        tcp_timer_stop(conn, TIMER_RETRANSMIT);
+}
+
+static void note_tail_probe(struct utcp_conn *conn, bool resent)
+{
+    struct tail_probe *probe = &conn->recovery.probe;
+
+    if (probe->due)
+        *probe = (struct tail_probe){.out = true, .resent = resent, .high = conn->snd_nxt};
 }
 
 /* Every segment carries an ACK; only a bare one counts as one of several duplicates. */
@@ -258,18 +380,45 @@ static void settle_acks(struct utcp_conn *conn, const struct plan *plan)
     conn->rcv_acked = conn->rcv_nxt;
 }
 
+static void note_sent(struct utcp_conn *conn, const struct plan *plan,
+                      const struct utcp_packet *packet)
+{
+    bool syn = (plan->flags & TCP_SYN) != 0;
+    tcp_seq end = plan->seq + plan->len + syn + ((plan->flags & TCP_FIN) != 0);
+    bool resent = end != plan->seq && seq_lt(plan->seq, conn->snd_nxt);
+
+    count_sent(conn, plan, segments_in(packet), resent);
+    if (syn) {
+        note_syn(conn, resent);
+    } else if (end != plan->seq) {
+        note_text(conn, plan->seq, end, resent);
+        note_tail_probe(conn, resent);
+    } else {
+        conn->probe_now = false;
+    }
+    settle_acks(conn, plan);
+    tcp_timer_review(conn);
+    if (end != plan->seq && !resent)
+        probe_schedule(conn);
+}
+
+/* False when there is no memory to remember what is sent: then it waits, and only an ACK can go. */
+static bool remembers(struct utcp_conn *conn, const struct plan *plan)
+{
+    bool text = plan->len > 0 || (plan->flags & TCP_FIN) != 0;
+
+    return !text || flight_reserve(conn);
+}
+
 bool tcp_output(struct utcp_conn *conn, struct utcp_packet *packet)
 {
     struct plan plan;
-    tcp_seq end;
 
-    if (!plan_next(conn, &plan))
+    if (!plan_next(conn, &plan) || (!remembers(conn, &plan) && !plan_ack(conn, &plan))) {
+        conn->recovery.probe.due = false;
         return false;
-    end = plan.seq + plan.len + ((plan.flags & TCP_SYN) != 0) + ((plan.flags & TCP_FIN) != 0);
+    }
     write_packet(conn, &plan, packet);
-    count_sent(conn, &plan, end);
-    move_on(conn, end);
-    settle_acks(conn, &plan);
-    tcp_timer_review(conn);
+    note_sent(conn, &plan, packet);
     return true;
 }

@@ -17,6 +17,11 @@
 
 #define WINDOW_FIELD_MAX 65535u
 
+static uint32_t min_u32(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
 static bool allocate_buffer(struct utcp_conn *conn)
 {
     size_t size = ring_size_for((size_t)conn->rcv_limit + (2u << conn->rcv_wscale));
@@ -43,7 +48,7 @@ static bool allocate_ranges(struct utcp_conn *conn)
 }
 
 /* Cuts off what came before and what lies behind the window, or behind the peer's FIN. */
-static void trim(const struct utcp_conn *conn, struct tcp_segment *segment)
+static void trim(struct utcp_conn *conn, struct tcp_segment *segment)
 {
     tcp_seq edge = conn->fin_seen ? seq_min(conn->rcv_adv, conn->fin_seq) : conn->rcv_adv;
     tcp_seq end;
@@ -51,6 +56,7 @@ static void trim(const struct utcp_conn *conn, struct tcp_segment *segment)
     if (seq_lt(segment->seq, conn->rcv_nxt)) {
         uint32_t old = conn->rcv_nxt - segment->seq;
 
+        sack_note_duplicate(conn, segment->seq, segment->seq + min_u32(old, segment->payload_len));
         if (old > segment->payload_len) {
             segment->flags &= (uint8_t)~TCP_FIN;
             old = segment->payload_len;
@@ -80,6 +86,18 @@ static void advance(struct utcp_conn *conn, uint32_t len)
     stack_want_tell(conn);
 }
 
+/* RFC 2883 section 4.2: what is there already is a duplicate, however far from the hole. */
+static bool keep_out_of_order(struct utcp_conn *conn, const struct tcp_segment *segment)
+{
+    struct range range = {segment->seq, segment->seq + segment->payload_len};
+    struct range held;
+
+    if (ranges_holding(&conn->out_of_order, range.from, &held))
+        sack_note_duplicate(conn, range.from, seq_min(held.to, range.to));
+    sack_note_arrival(conn, range.from);
+    return ranges_add(&conn->out_of_order, range.from, range.to);
+}
+
 static void take_payload(struct utcp_conn *conn, const struct tcp_segment *segment)
 {
     uint32_t offset = segment->seq - conn->rcv_nxt;
@@ -88,8 +106,7 @@ static void take_payload(struct utcp_conn *conn, const struct tcp_segment *segme
         return;
     if (segment->payload_len > conn->rcv_mss)
         conn->rcv_mss = segment->payload_len < conn->mss ? segment->payload_len : conn->mss;
-    if (offset > 0 &&
-        !ranges_add(&conn->out_of_order, segment->seq, segment->seq + segment->payload_len))
+    if (offset > 0 && !keep_out_of_order(conn, segment))
         return;
     ring_place(&conn->rcv_buf, conn->rcv_buf.len + offset, segment->payload, segment->payload_len);
     if (offset == 0)

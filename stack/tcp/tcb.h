@@ -9,7 +9,11 @@
  *	reassemble.c the receive buffer and its window
  *	output.c    decides what is sent, one segment at a time
  *	congestion.c what congestion control may know of the connection
- *	recovery.c  loss recovery: duplicate ACKs, NewReno, the time-out
+ *	flight.c    what is in flight, lost, or SACKed: the scoreboard
+ *	sack.c      SACK blocks, in and out
+ *	rack.c      what is lost, by time: RACK, and the tail loss probe
+ *	recovery.c  loss recovery: its states, the window in each, the time-out
+ *	undo.c      taking back what proves to be spurious
  *	timer.c     the timers
  *	rtt.c       RTT and RTO
  *	user.c      the user calls
@@ -23,33 +27,110 @@
 #include "base/ring.h"
 #include "base/seq.h"
 #include "cc/cc.h"
+#include "tcp/flight.h"
 #include "utcp.h"
 #include "wire/ipv4.h"
 #include "wire/tcp.h"
 
 enum tcp_timer {
+    TIMER_LOSS_PROBE, /* RFC 8985 section 7: comes before the time-out, also when due together */
+    TIMER_REORDER,    /* RFC 8985 section 6.2: what may be reordered is lost by now */
     TIMER_RETRANSMIT, /* RFC 6298; also of SYN and FIN */
     TIMER_PERSIST,    /* RFC 9293 section 3.8.6.1: the window is closed and data waits */
     TIMER_TIME_WAIT,  /* 2MSL; for an orphan in FIN-WAIT-2 too */
     TIMERS
 };
 
-/* The RTT estimator of RFC 6298. One segment is timed at a time. */
+/* The RTT estimator of RFC 6298, with the refinements of Linux that rtt.c tells of. */
 struct rtt {
-    uint64_t srtt, rttvar; /* ns, 0 = no sample yet */
+    uint64_t srtt, rttvar; /* ns, 0 = no sample yet; rttvar is the mean deviation */
+    uint64_t spread;       /* ns: what the RTO has above srtt */
     uint64_t rto;          /* ns, not backed off */
-    bool timing;
-    tcp_seq timed_seq; /* an ACK of this ends the measurement */
-    utcp_time timed_since;
+    uint64_t peak;         /* ns: the largest spread asked for in this round trip */
+    tcp_seq round_end;     /* the round trip ends when this is acknowledged */
+    uint64_t min;          /* ns: the least RTT of the last minutes, UINT64_MAX = no sample yet */
+    utcp_time min_at;
 };
 
-/* Loss recovery of RFC 6582 (NewReno). */
+/* Linux's names and numbers: tcpi_ca_state. */
+enum ca_state {
+    CA_OPEN,     /* nothing is amiss */
+    CA_DISORDER, /* duplicate ACKs or SACK blocks came: loss or reordering, nobody knows yet */
+    CA_CWR,      /* the window shrinks because of ECN or of a tail loss that a probe mended */
+    CA_RECOVERY, /* fast recovery: RFC 6675, or RFC 6582 without SACK */
+    CA_LOSS,     /* after a time-out */
+};
+
+/* RFC 8985 section 5.3: of the transmission, among those delivered, that was sent last. */
+struct rack {
+    utcp_time at;   /* when it was sent, 0 = none was delivered yet */
+    tcp_seq to;     /* where it ended */
+    uint64_t rtt;   /* ns: how long its ACK took */
+    bool reordered; /* the path has been seen to reorder */
+    /* The reordering window: by how many quarters of the least RTT it has grown beyond the first; it
+     * grows once until window_round is acknowledged, and shrinks after window_persist recoveries. */
+    uint32_t window_quarters;
+    bool window_grew;
+    tcp_seq window_round;
+    unsigned window_persist;
+};
+
+#define RACK_WINDOW_RECOVERIES 16 /* RFC 8985 section 6.2 step 4 */
+
+/* RFC 8985 section 7: one tail loss probe at a time. */
+struct tail_probe {
+    bool due;     /* output is to send it */
+    bool out;     /* sent, and its fate not known */
+    bool resent;  /* it repeated the last segment rather than sending a new one */
+    tcp_seq high; /* snd_nxt when it was sent */
+};
+
+/* How to take back a reduction that proves to be spurious. */
+struct undo {
+    bool valid;
+    tcp_seq marker;           /* snd_una when the reduction was made */
+    bool resent;              /* something has been sent again since */
+    uint32_t undelivered;     /* bytes sent again since that no DSACK has spoken of */
+    utcp_time first_resent;   /* when the first of it was sent again, 0 = not yet */
+    uint32_t first_resent_ts; /* ... and the timestamp it had */
+    uint32_t cwnd, ssthresh;  /* as they were before */
+};
+
+/*
+ * Loss recovery. high is RFC 6582's "recover" and RFC 6675's RecoveryPoint: snd_nxt when the present
+ * state began. unsacked is what duplicate ACKs without SACK blocks stand for: so many bytes have left
+ * the network, nobody knows which.
+ */
 struct recovery {
-    bool active;          /* in fast recovery */
-    bool recover_valid;   /* recover has been set */
-    bool retransmit_head; /* output is to send the first segment in flight again */
-    unsigned dup_acks;
-    tcp_seq recover; /* snd_max when the recovery, or the last time-out, began */
+    enum ca_state state;
+    tcp_seq high;
+    unsigned dup_acks; /* since snd_una moved; with SACK those that brought news */
+    uint32_t unsacked;
+    /* Proportional rate reduction, RFC 6937. */
+    uint32_t prior_cwnd, prr_delivered, prr_out;
+    bool frto;      /* RFC 5682: the time-out may still prove to be spurious */
+    bool new_first; /* ... section 3.1 (2b): new data goes before what may not be lost */
+    struct undo undo;
+    struct rack rack;
+    struct tail_probe probe;
+    uint32_t dsacks; /* DSACK blocks received: segments that went again in vain */
+};
+
+/* What one ACK delivered. */
+struct delivery {
+    tcp_seq prior_una, prior_sacked; /* snd_una and the end of what was SACKed, before it */
+    uint32_t acked;                  /* bytes by which snd_una moved */
+    uint32_t sacked;                 /* bytes SACKed for the first time */
+    uint32_t delivered;              /* bytes heard of for the first time, one way or the other */
+    uint32_t lost;                   /* bytes held to be lost now */
+    uint32_t in_flight;              /* bytes in flight before it */
+    utcp_time first_at, last_at; /* the first and last sent of what had been sent once, 0 = none */
+    bool duplicate;              /* RFC 5681 section 2 */
+    bool original;    /* something sent once, before the present state began, was delivered */
+    bool dsack;       /* it told of a duplicate */
+    bool dsack_probe; /* ... which the tail loss probe was */
+    uint32_t ts_echo; /* TSecr */
+    bool has_ts_echo;
 };
 
 /* The send buffer's first byte has the sequence number snd_buf_seq. */
@@ -59,8 +140,9 @@ struct utcp_conn {
     enum tcp_state state;
     struct utcp_endpoint local, remote;
 
-    /* Send sequence variables, RFC 9293 figure 3. snd_max is the highest snd_nxt ever. */
-    tcp_seq iss, snd_una, snd_nxt, snd_max;
+    /* Send sequence variables, RFC 9293 figure 3. snd_nxt never goes back: see flight.h. */
+    tcp_seq iss, snd_una, snd_nxt;
+    struct flight flight;
     uint32_t snd_wnd;     /* scaled */
     uint32_t snd_wnd_max; /* the largest window the peer ever offered */
     tcp_seq snd_wl1, snd_wl2;
@@ -75,6 +157,9 @@ struct utcp_conn {
     struct ring rcv_buf; /* its tail is at rcv_nxt, or one before once FIN is in */
     uint32_t rcv_limit;  /* bytes the receive buffer may hold */
     struct ranges out_of_order;
+    tcp_seq
+        sack_recent[SACK_BLOCKS_MAX]; /* numbers in the ranges that changed last, newest first */
+    struct range dsack;               /* the duplicate to tell of, empty = none */
 
     uint32_t mss;       /* payload bytes of the segments we send */
     uint32_t mss_limit; /* the user's or the stack's, 0 = none */
@@ -84,6 +169,7 @@ struct utcp_conn {
     bool sack_ok;   /* ... */
 
     struct rtt rtt;
+    utcp_time syn_sent_at; /* 0 = more than once, so it is no RTT sample (Karn) */
     struct recovery recovery;
     struct cc cc;
     unsigned backoff;         /* time-outs (or probes) in a row: each doubles the next interval */
@@ -132,15 +218,23 @@ static inline tcp_seq snd_end(const struct utcp_conn *conn)
     return conn->snd_buf_seq + (tcp_seq)conn->snd_buf.len;
 }
 
-/* Bytes (and FIN) sent and not acknowledged. */
+/* Bytes (and SYN, FIN) sent and not acknowledged. */
+static inline uint32_t outstanding(const struct utcp_conn *conn)
+{
+    return conn->snd_nxt - conn->snd_una;
+}
+
+/* Of these, what is still in the network as far as we know: RFC 6675's "pipe". */
 static inline uint32_t in_flight(const struct utcp_conn *conn)
 {
-    return conn->snd_max - conn->snd_una;
+    uint32_t log = conn->flight.log_bytes;
+
+    return log > conn->recovery.unsacked ? log - conn->recovery.unsacked : 0;
 }
 
 static inline bool fin_sent(const struct utcp_conn *conn)
 {
-    return conn->fin_queued && seq_gt(conn->snd_max, snd_end(conn));
+    return conn->fin_queued && seq_gt(conn->snd_nxt, snd_end(conn));
 }
 
 /* ---- state.c ---- */
@@ -194,23 +288,98 @@ void tcp_listen_syn(struct utcp_conn *listener, const struct tcp_segment *segmen
 /* The MSS to announce, RFC 9293 section 3.7.1. */
 uint32_t tcp_announced_mss(const struct utcp_conn *conn);
 
-/* ---- ack.c, recovery.c ---- */
+/* ---- ack.c ---- */
 
 /* RFC 9293 section 3.10.7.4, fifth, for synchronized states: false = drop the segment. */
 bool tcp_take_ack(struct utcp_conn *conn, const struct tcp_segment *segment);
 
-void recovery_on_dup_ack(struct utcp_conn *conn);
+/* ---- sack.c ---- */
 
-/* New data was acknowledged; returns true when congestion control may grow the window. */
-bool recovery_on_ack(struct utcp_conn *conn, uint32_t acked);
+/* Takes the SACK blocks of an ACK, RFC 2018 and RFC 2883. */
+void sack_take(struct utcp_conn *conn, const struct tcp_segment *segment,
+               struct delivery *delivery);
+
+/* Marks as lost what RFC 6675 holds to be; returns how many bytes. For stacks without RACK. */
+uint32_t sack_mark_lost(struct utcp_conn *conn);
+
+/* A piece of a transmission was delivered: a flight_visitor with a struct delivery as its ctx. */
+flight_visitor sack_note_delivery;
+
+/* Text out of order has come, at seq. */
+void sack_note_arrival(struct utcp_conn *conn, tcp_seq seq);
+
+/* [from, to) has come again. */
+void sack_note_duplicate(struct utcp_conn *conn, tcp_seq from, tcp_seq to);
+
+/* How many blocks the next segment tells. */
+unsigned sack_blocks(const struct utcp_conn *conn);
+
+/* Fills in the blocks; a duplicate is told once. */
+void sack_write(struct utcp_conn *conn, struct tcp_options *options);
+
+/* ---- recovery.c, rack.c, undo.c, rtt.c ---- */
+
+/* What an ACK that may be of interest means for loss recovery and the congestion window. */
+void recovery_on_ack(struct utcp_conn *conn, struct delivery *delivery);
 
 void recovery_on_timeout(struct utcp_conn *conn);
+
+/* Reduces the window once for each window of data, by ECN or otherwise without loss. */
+void recovery_enter_cwr(struct utcp_conn *conn, enum cc_signal signal);
+
+/* [from, to) was sent, perhaps again. */
+void recovery_on_sent(struct utcp_conn *conn, uint32_t len, bool resent);
+
+/* The same, and at once. */
+void recovery_reduce_once(struct utcp_conn *conn);
+
+/* SACK blocks start at snd_una: the peer has dropped what it had. */
+bool recovery_reneged(const struct utcp_conn *conn);
+
+/* RFC 8985: something was delivered; adapts the reordering window; marks what is lost; the timer
+ * that waited for reordering has fired. */
+void rack_on_delivery(struct utcp_conn *conn, const struct sent *piece);
+void rack_adapt(struct utcp_conn *conn, const struct delivery *delivery);
+uint32_t rack_mark_lost(struct utcp_conn *conn);
+void rack_on_timer(struct utcp_conn *conn);
+
+/* True when what was sent then would not be held for lost yet, even without reordering. */
+bool rack_is_recent(const struct utcp_conn *conn, const struct sent *sent);
+
+/* RFC 8985 section 7: starts the timer of a probe, if one is due; the timer has fired; an ACK says
+ * what became of it. */
+void probe_schedule(struct utcp_conn *conn);
+void probe_on_timer(struct utcp_conn *conn);
+void probe_on_ack(struct utcp_conn *conn, const struct delivery *delivery);
+
+/* Remembers the present window as the one to go back to. */
+void undo_init(struct utcp_conn *conn, bool with_window);
+
+/* Each takes the reduction back when its evidence is there: DSACKs for all that went again; the echo
+ * of an original's timestamp (Eifel, RFC 3522) or, of a time-out, an original's delivery (F-RTO,
+ * RFC 5682). */
+bool undo_by_dsack(struct utcp_conn *conn);
+bool undo_by_echo(struct utcp_conn *conn, const struct delivery *delivery);
+bool undo_timeout(struct utcp_conn *conn, const struct delivery *delivery, bool frto);
+void undo_on_dsack(struct utcp_conn *conn, struct range range);
+
+void rtt_init(struct rtt *rtt, const struct utcp_settings *settings);
+
+/* snd_una and snd_nxt tell when a round trip ends. */
+void rtt_sample(struct rtt *rtt, const struct utcp_settings *settings, uint64_t sample_ns,
+                tcp_seq snd_una, tcp_seq snd_nxt);
+
+/* Keeps the least RTT of the last five minutes, as Linux. */
+void rtt_note_min(struct rtt *rtt, uint64_t sample_ns, utcp_time now);
+
+/* The RTO with back-off, within the settings' bounds. */
+uint64_t rtt_rto(const struct rtt *rtt, const struct utcp_settings *settings, unsigned backoff);
 
 /* ---- congestion.c ---- */
 
 void congestion_start(struct utcp_conn *conn);
 
-/* New data was acknowledged outside recovery; rtt is a sample in ns, 0 = none. */
+/* New data was acknowledged outside a reduction; rtt is a sample in ns, 0 = none. */
 void congestion_on_ack(struct utcp_conn *conn, uint32_t acked, uint32_t in_flight_before,
                        uint64_t rtt);
 
@@ -219,14 +388,6 @@ void congestion_signal(struct utcp_conn *conn, enum cc_signal signal);
 
 /* The last signal was a mistake: the caller restores cwnd and ssthresh. */
 void congestion_undo(struct utcp_conn *conn);
-
-/* ---- rtt.c ---- */
-
-void rtt_init(struct rtt *rtt, const struct utcp_settings *settings);
-void rtt_sample(struct rtt *rtt, const struct utcp_settings *settings, uint64_t sample_ns);
-
-/* The RTO with back-off, within the settings' bounds. */
-uint64_t rtt_rto(const struct rtt *rtt, const struct utcp_settings *settings, unsigned backoff);
 
 /* ---- reassemble.c ---- */
 
@@ -263,6 +424,9 @@ void tcp_start_fin_wait2_orphan(struct utcp_conn *conn);
 void tcp_timers_fire(struct utcp_conn *conn);
 
 /* ---- output.c ---- */
+
+/* Bytes of options that a segment has room for beside those it always carries. */
+uint32_t tcp_option_room(const struct utcp_conn *conn);
 
 /* Builds the next packet of conn; false = nothing to send now. */
 bool tcp_output(struct utcp_conn *conn, struct utcp_packet *packet);

@@ -51,7 +51,7 @@ static uint64_t backed_off_rto(const struct utcp_conn *conn)
 /* Data, or a FIN, that was never sent. */
 static bool unsent(const struct utcp_conn *conn)
 {
-    return seq_lt(conn->snd_max, snd_end(conn)) || (conn->fin_queued && !fin_sent(conn));
+    return seq_lt(conn->snd_nxt, snd_end(conn)) || (conn->fin_queued && !fin_sent(conn));
 }
 
 /*
@@ -60,12 +60,15 @@ static bool unsent(const struct utcp_conn *conn)
  */
 void tcp_timer_review(struct utcp_conn *conn)
 {
-    bool flying = conn->snd_max != conn->snd_una;
+    bool flying = outstanding(conn) > 0;
     bool waiting = !flying && tcp_synchronized(conn->state) && unsent(conn);
 
-    if (!flying)
+    if (!flying) {
         tcp_timer_stop(conn, TIMER_RETRANSMIT);
-    else if (!tcp_timer_runs(conn, TIMER_RETRANSMIT))
+        tcp_timer_stop(conn, TIMER_LOSS_PROBE);
+        tcp_timer_stop(conn, TIMER_REORDER);
+    }
+    if (flying && !tcp_timer_runs(conn, TIMER_RETRANSMIT))
         start_after(conn, TIMER_RETRANSMIT, backed_off_rto(conn));
     if (!waiting)
         tcp_timer_stop(conn, TIMER_PERSIST);
@@ -119,7 +122,6 @@ static void fire_retransmit(struct utcp_conn *conn)
     conn->unanswered++;
     conn->backoff++;
     conn->stack->counters.tcp_timeouts++;
-    conn->rtt.timing = false;
     if (tcp_synchronized(conn->state)) {
         recovery_on_timeout(conn);
     } else {
@@ -157,6 +159,8 @@ static void fire_persist(struct utcp_conn *conn)
 void tcp_timers_fire(struct utcp_conn *conn)
 {
     static void (*const actions[TIMERS])(struct utcp_conn *) = {
+        [TIMER_LOSS_PROBE] = probe_on_timer,
+        [TIMER_REORDER] = rack_on_timer,
         [TIMER_RETRANSMIT] = fire_retransmit,
         [TIMER_PERSIST] = fire_persist,
         [TIMER_TIME_WAIT] = NULL,

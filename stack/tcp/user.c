@@ -449,7 +449,7 @@ static uint32_t unsent_bytes(const struct utcp_conn *conn)
 {
     tcp_seq end = snd_end(conn);
 
-    return conn->had_peer && seq_gt(end, conn->snd_max) ? end - conn->snd_max : 0;
+    return conn->had_peer && seq_gt(end, conn->snd_nxt) ? end - conn->snd_nxt : 0;
 }
 
 static void describe_counts(const struct utcp_conn *conn, struct utcp_info *info)

@@ -14,7 +14,7 @@
 struct world world;
 
 /* The packets sent and not yet expected: a queue. */
-static struct sent {
+static struct sent_packet {
     uint8_t *bytes;
     size_t len;
 } sent[SENT_MAX];
@@ -146,7 +146,7 @@ void choose_iss(tcp_seq iss)
 
 /* ---- taking what is sent ---- */
 
-static bool parse(const struct sent *packet, struct tcp_segment *segment)
+static bool parse(const struct sent_packet *packet, struct tcp_segment *segment)
 {
     struct ipv4 ip;
 
@@ -169,7 +169,7 @@ static void check_right_edge(const struct tcp_segment *segment)
     world.right_edge_known = true;
 }
 
-static void check_sent(const struct sent *packet)
+static void check_sent(const struct sent_packet *packet)
 {
     struct tcp_segment segment;
 
@@ -190,10 +190,10 @@ static void check_sent(const struct sent *packet)
 
 static void keep(const uint8_t *bytes, size_t len)
 {
-    struct sent *packet = &sent[(sent_first + sent_count++) % SENT_MAX];
+    struct sent_packet *packet = &sent[(sent_first + sent_count++) % SENT_MAX];
 
     assert_true(sent_count < SENT_MAX);
-    *packet = (struct sent){.bytes = malloc(len), .len = len};
+    *packet = (struct sent_packet){.bytes = malloc(len), .len = len};
     assert_non_null(packet->bytes);
     memcpy(packet->bytes, bytes, len);
     check_sent(packet);
@@ -244,9 +244,9 @@ void release(void)
     settle();
 }
 
-static struct sent next_sent(void)
+static struct sent_packet next_sent(void)
 {
-    struct sent packet = sent[sent_first];
+    struct sent_packet packet = sent[sent_first];
 
     assert_true(sent_count > 0);
     sent_first = (sent_first + 1) % SENT_MAX;
@@ -256,7 +256,7 @@ static struct sent next_sent(void)
 
 size_t take_packet(uint8_t *buffer, size_t size)
 {
-    struct sent packet;
+    struct sent_packet packet;
 
     if (sent_count == 0)
         return 0;
@@ -343,7 +343,7 @@ static void describe(char text[TEXT_MAX], const struct tcp_segment *segment)
 static void describe_next(char text[TEXT_MAX])
 {
     struct tcp_segment segment;
-    struct sent packet;
+    struct sent_packet packet;
 
     if (sent_count == 0) {
         strcpy(text, "nothing");

@@ -98,7 +98,7 @@ static void a_scaled_window_is_used_whole(void **state)
     inject(A, 1, 1, 100, 0);
     write_bytes(5000);
     assert_int_equal(drop_sent(), 3);
-    assert_int_equal(world.conn->snd_max - world.conn->snd_una, 3000);
+    assert_int_equal(world.conn->snd_nxt - world.conn->snd_una, 3000);
 }
 
 static void sequence_numbers_wrap_while_sending(void **state)
@@ -111,7 +111,7 @@ static void sequence_numbers_wrap_while_sending(void **state)
     expect_segments(1, 2);
     expect(PA, 2001, 1, WIN, 1000);
     inject(A, 1, 1001, WIN, 0);
-    nothing_before(RTO);
+    nothing_before(world.conn->rtt.rto);
     expect(A, 1001, 1, WIN, 1000);
     inject(A, 1, 3001, WIN, 0);
     assert_int_equal(world.conn->snd_buf.len, 0);
@@ -365,7 +365,7 @@ static void a_window_may_shrink_under_what_is_in_flight(void **state)
     expect_segments(1, 8);
     inject(A, 1, 2, 64, 0);
     expect_nothing();
-    nothing_before(RTO);
+    nothing_before(world.conn->rtt.rto);
     expect(A, 2, 1, WIN, 1000);
     expect_nothing();
     inject(A, 1, 8001, 2500, 0);

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+#include "tcp/flight.h"
+
+#include <string.h>
+
+#include "stack.h"
+#include "tcp/tcb.h"
+
+#define CAPACITY_LEAST 16
+
+/* SACKed ranges that are remembered at once: CVE-2019-11478 is a story of no such limit. */
+#define SACKED_MAX 1024
+
+/* ---- the queues ---- */
+
+static struct sent *item(const struct flight *flight, const struct sent_queue *queue, uint32_t i)
+{
+    return flight_item(flight, queue, i);
+}
+
+/* Opens a gap before item i: the shorter side moves. */
+static struct sent *insert(struct flight *flight, struct sent_queue *queue, uint32_t i)
+{
+    uint32_t last = queue->count++;
+
+    if (i > last / 2) {
+        for (uint32_t j = last; j > i; j--)
+            *item(flight, queue, j) = *item(flight, queue, j - 1);
+    } else {
+        queue->first = (queue->first - 1) & (flight->capacity - 1);
+        for (uint32_t j = 0; j < i; j++)
+            *item(flight, queue, j) = *item(flight, queue, j + 1);
+    }
+    return item(flight, queue, i);
+}
+
+static void erase(struct flight *flight, struct sent_queue *queue, uint32_t i)
+{
+    uint32_t last = --queue->count;
+
+    if (i > last / 2) {
+        for (uint32_t j = i; j < last; j++)
+            *item(flight, queue, j) = *item(flight, queue, j + 1);
+    } else {
+        for (uint32_t j = i; j > 0; j--)
+            *item(flight, queue, j) = *item(flight, queue, j - 1);
+        queue->first = (queue->first + 1) & (flight->capacity - 1);
+    }
+}
+
+static void copy_queue(const struct flight *flight, struct sent_queue *queue, struct sent *to)
+{
+    for (uint32_t i = 0; i < queue->count; i++)
+        to[i] = *item(flight, queue, i);
+    queue->items = to;
+    queue->first = 0;
+}
+
+static size_t memory_size(uint32_t capacity)
+{
+    return 2 * (size_t)capacity * sizeof(struct sent);
+}
+
+static bool grow(struct utcp_conn *conn)
+{
+    struct flight *flight = &conn->flight;
+    uint32_t capacity = flight->capacity > 0 ? 2 * flight->capacity : CAPACITY_LEAST;
+    struct sent *memory = stack_alloc(conn->stack, memory_size(capacity));
+    struct sent *old = flight->log.items;
+
+    if (memory == NULL)
+        return false;
+    copy_queue(flight, &flight->log, memory);
+    copy_queue(flight, &flight->lost, memory + capacity);
+    stack_free(conn->stack, old, memory_size(flight->capacity));
+    flight->capacity = capacity;
+    return true;
+}
+
+/* Room for so many items more, whichever queue they go to. */
+static bool reserve(struct utcp_conn *conn, uint32_t items)
+{
+    struct flight *flight = &conn->flight;
+
+    return flight->log.count + flight->lost.count + items <= flight->capacity || grow(conn);
+}
+
+/* Sending again may split what was sent before in two, and adds one. */
+bool flight_reserve(struct utcp_conn *conn)
+{
+    return reserve(conn, 3);
+}
+
+static bool allocate_sacked(struct utcp_conn *conn)
+{
+    struct ranges *set = &conn->flight.sacked;
+
+    if (set->items != NULL)
+        return true;
+    set->items = stack_alloc(conn->stack, SACKED_MAX * sizeof(*set->items));
+    if (set->items != NULL)
+        set->capacity = SACKED_MAX;
+    return set->items != NULL;
+}
+
+void flight_free(struct utcp_conn *conn)
+{
+    struct flight *flight = &conn->flight;
+
+    stack_free(conn->stack, flight->log.items, memory_size(flight->capacity));
+    stack_free(conn->stack, flight->sacked.items,
+               flight->sacked.capacity * sizeof(*flight->sacked.items));
+}
+
+/* ---- taking out ---- */
+
+struct cut {
+    struct sent_queue *queue;
+    bool in_order; /* of the numbers: nothing behind `to` needs a look */
+    tcp_seq from, to;
+    flight_visitor *visit; /* NULL = nobody wants to know */
+    void *ctx;
+};
+
+/* Takes [from, to) out of item i, which holds all of it. */
+static void cut_item(struct utcp_conn *conn, const struct cut *cut, uint32_t i, tcp_seq from,
+                     tcp_seq to)
+{
+    struct flight *flight = &conn->flight;
+    struct sent *whole = item(flight, cut->queue, i);
+    struct sent piece = *whole, front = *whole;
+
+    piece.from = from;
+    piece.to = to;
+    front.to = from;
+    if (from == whole->from && to == whole->to) {
+        erase(flight, cut->queue, i);
+    } else if (to == whole->to) {
+        whole->to = from;
+    } else {
+        whole->from = to;
+        if (from != front.from)
+            *insert(flight, cut->queue, i) = front;
+    }
+    if (cut->visit != NULL)
+        cut->visit(conn, &piece, cut->ctx);
+}
+
+/* Takes the range out of the queue, which holds no more than so many bytes of it; returns how many
+ * it held. */
+static uint32_t take_out(struct utcp_conn *conn, const struct cut *cut, uint32_t most)
+{
+    uint32_t found = 0;
+
+    for (uint32_t i = 0; i < cut->queue->count && found < most;) {
+        const struct sent *sent = item(&conn->flight, cut->queue, i);
+        tcp_seq from = seq_max(sent->from, cut->from);
+        tcp_seq to = seq_min(sent->to, cut->to);
+        uint32_t before = cut->queue->count;
+
+        if (cut->in_order && seq_ge(sent->from, cut->to))
+            break;
+        if (seq_lt(from, to)) {
+            found += to - from;
+            cut_item(conn, cut, i, from, to);
+        }
+        i += 1 + cut->queue->count - before;
+    }
+    return found;
+}
+
+/* Takes the range out of log and lost, wherever its bytes are; returns how many there were. */
+static uint32_t take_out_of_both(struct utcp_conn *conn, struct range range, flight_visitor *visit,
+                                 void *ctx)
+{
+    struct flight *flight = &conn->flight;
+    uint32_t most = range.to - range.from - ranges_overlap(&flight->sacked, range.from, range.to);
+    struct cut lost = {&flight->lost, true, range.from, range.to, visit, ctx};
+    struct cut log = {&flight->log, false, range.from, range.to, visit, ctx};
+    uint32_t from_lost = take_out(conn, &lost, most);
+    uint32_t from_log = take_out(conn, &log, most - from_lost);
+
+    flight->lost_bytes -= from_lost;
+    flight->log_bytes -= from_log;
+    return from_lost + from_log;
+}
+
+/* ---- what happens to transmissions ---- */
+
+static void append_to_log(struct utcp_conn *conn, const struct sent *sent)
+{
+    struct flight *flight = &conn->flight;
+    struct sent *last = NULL;
+
+    flight->log_bytes += sent->to - sent->from;
+    if (flight->log.count > 0)
+        last = item(flight, &flight->log, flight->log.count - 1);
+    if (last != NULL && last->to == sent->from && last->at == sent->at &&
+        last->resent == sent->resent)
+        last->to = sent->to;
+    else
+        *insert(flight, &flight->log, flight->log.count) = *sent;
+}
+
+void flight_send(struct utcp_conn *conn, tcp_seq from, tcp_seq to, bool resent)
+{
+    struct sent sent = {.at = conn->stack->now, .from = from, .to = to, .resent = resent};
+
+    if (resent)
+        take_out_of_both(conn, (struct range){from, to}, NULL, NULL);
+    append_to_log(conn, &sent);
+}
+
+void flight_take_ack(struct utcp_conn *conn, tcp_seq ack, flight_visitor *visit, void *ctx)
+{
+    struct range range = {conn->snd_una, ack};
+    struct ranges *sacked = &conn->flight.sacked;
+
+    take_out_of_both(conn, range, visit, ctx);
+    conn->flight.sacked_bytes -= ranges_overlap(sacked, range.from, range.to);
+    ranges_drop_before(sacked, ack);
+}
+
+/* Each SACK may split one transmission. */
+uint32_t flight_take_sack(struct utcp_conn *conn, struct range range, flight_visitor *visit,
+                          void *ctx)
+{
+    struct flight *flight = &conn->flight;
+    uint32_t news;
+
+    if (!allocate_sacked(conn) || !reserve(conn, 1) ||
+        flight->sacked.count == flight->sacked.capacity)
+        return 0;
+    news = take_out_of_both(conn, range, visit, ctx);
+    ranges_add(&flight->sacked, range.from, range.to);
+    flight->sacked_bytes += news;
+    return news;
+}
+
+static void add_to_lost(struct utcp_conn *conn, const struct sent *sent)
+{
+    struct flight *flight = &conn->flight;
+    uint32_t i = flight->lost.count;
+
+    while (i > 0 && seq_gt(item(flight, &flight->lost, i - 1)->from, sent->from))
+        i--;
+    *insert(flight, &flight->lost, i) = *sent;
+    flight->lost_bytes += sent->to - sent->from;
+}
+
+void flight_lose(struct utcp_conn *conn, uint32_t i)
+{
+    struct flight *flight = &conn->flight;
+    struct sent sent = *item(flight, &flight->log, i);
+
+    erase(flight, &flight->log, i);
+    flight->log_bytes -= sent.to - sent.from;
+    add_to_lost(conn, &sent);
+}
+
+static void lose_piece(struct utcp_conn *conn, const struct sent *piece, void *ctx)
+{
+    (void)ctx;
+    add_to_lost(conn, piece);
+}
+
+void flight_lose_head(struct utcp_conn *conn, uint32_t len)
+{
+    struct flight *flight = &conn->flight;
+    struct cut cut = {&flight->log, false, conn->snd_una, conn->snd_una + len, lose_piece, NULL};
+
+    if (reserve(conn, 1))
+        flight->log_bytes -= take_out(conn, &cut, len);
+}
+
+/* All that is not acknowledged becomes one piece: what was SACKed has no time of its own. */
+void flight_renege(struct utcp_conn *conn)
+{
+    struct flight *flight = &conn->flight;
+    struct sent all = {.from = conn->snd_una, .to = conn->snd_nxt, .resent = true};
+
+    flight->log.count = flight->lost.count = 0;
+    flight->sacked.count = 0;
+    flight->log_bytes = flight->lost_bytes = flight->sacked_bytes = 0;
+    add_to_lost(conn, &all);
+}
+
+void flight_restore(struct utcp_conn *conn)
+{
+    struct flight *flight = &conn->flight;
+
+    while (flight->lost.count > 0) {
+        uint32_t last = flight->lost.count - 1;
+
+        *insert(flight, &flight->log, 0) = *item(flight, &flight->lost, last);
+        erase(flight, &flight->lost, last);
+    }
+    flight->log_bytes += flight->lost_bytes;
+    flight->lost_bytes = 0;
+}
+
+tcp_seq flight_highest_sacked(const struct utcp_conn *conn)
+{
+    const struct ranges *sacked = &conn->flight.sacked;
+
+    return sacked->count > 0 ? sacked->items[sacked->count - 1].to : conn->snd_una;
+}
