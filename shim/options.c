@@ -59,7 +59,6 @@ enum word {
     WORD_WINDOW_CLAMP,
     WORD_RECVERR,
     WORD_BIND_NO_PORT,
-    WORD_MTU_DISCOVER,
     WORD_FREEBIND,
     WORD_RECVTOS,
     WORD_SAVE_SYN,
@@ -215,6 +214,17 @@ static int set_engine_flag(const struct call *call, const void *value, socklen_t
     int number;
     int error = read_int(call, value, size, &number);
     return error < 0 ? error : set_engine_value(call, number != 0);
+}
+
+static int set_engine_number(const struct call *call, const void *value, socklen_t size)
+{
+    int number;
+    int error = read_int(call, value, size, &number);
+    if (error < 0)
+        return error;
+    if (number < call->option->least || number > call->option->most)
+        return -EINVAL;
+    return set_engine_value(call, number);
 }
 
 static int get_engine(const struct call *call, void *value, socklen_t *size)
@@ -477,6 +487,8 @@ static const struct option options[] = {
     {IPPROTO_TCP, TCP_MAXSEG, set_max_segment, get_engine, ENGINE_MAXSEG, 0, 88, 32767},
     {IPPROTO_IP, IP_TOS, set_tos, get_engine, ENGINE_TOS, 0, 0, 255},
     {IPPROTO_IP, IP_TTL, set_ttl, get_engine, ENGINE_TTL, 0, 1, 255},
+    {IPPROTO_IP, IP_MTU_DISCOVER, set_engine_number, get_engine, ENGINE_MTU_DISCOVER, 0,
+     IP_PMTUDISC_DONT, IP_PMTUDISC_OMIT},
 
     KERNEL(SO_RCVTIMEO_OLD),
     KERNEL(SO_SNDTIMEO_OLD),
@@ -516,7 +528,6 @@ static const struct option options[] = {
     FLAG(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, WORD_BIND_NO_PORT, 0),
     FLAG(IPPROTO_IP, IP_FREEBIND, WORD_FREEBIND, 0),
     FLAG(IPPROTO_IP, IP_RECVTOS, WORD_RECVTOS, 0),
-    NUMBER(IPPROTO_IP, IP_MTU_DISCOVER, WORD_MTU_DISCOVER, IP_PMTUDISC_WANT, 0, 5),
     {IPPROTO_IP, IP_OPTIONS, set_ip_options, get_ip_options, 0, 0, 0, 0},
 
     REFUSED(SOL_SOCKET, SO_ZEROCOPY),
@@ -542,7 +553,8 @@ static const struct option *find_option(int level, int name)
 static bool is_engines(const struct option *option)
 {
     return option->set == set_engine_flag || option->set == set_buffer ||
-           option->set == set_max_segment || option->set == set_tos || option->set == set_ttl;
+           option->set == set_engine_number || option->set == set_max_segment ||
+           option->set == set_tos || option->set == set_ttl;
 }
 
 static bool was_set(const struct option *option, const struct engine_extra *extra)

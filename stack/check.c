@@ -88,6 +88,8 @@ static const char *check_conn(const struct utcp_conn *conn)
         return NULL;
     if (conn->cc.cwnd < conn->mss || conn->cc.cwnd == 0)
         return "cwnd is at least one segment";
+    if (conn->mss + IPV4_HEADER + TCP_HEADER > conn->path.mtu_bytes)
+        return "a segment fits the path";
     broken = check_sequence_variables(conn);
     if (broken == NULL)
         broken = check_timers(conn);

@@ -170,7 +170,7 @@ static struct utcp_conn **bucket_of(const struct utcp_stack *stack,
 
 static bool same_endpoint(const struct utcp_endpoint *a, const struct utcp_endpoint *b)
 {
-    return a->port == b->port && memcmp(a->addr.bytes, b->addr.bytes, 16) == 0;
+    return a->port == b->port && same_addr(&a->addr, &b->addr);
 }
 
 struct utcp_conn *stack_find_tuple(struct utcp_stack *stack, const struct utcp_endpoint *local,
@@ -269,6 +269,7 @@ static void init_conn(struct utcp_conn *conn, struct utcp_stack *stack)
     conn->rcv_limit = (uint32_t)settings->rcv_buf;
     conn->mss_limit = (uint32_t)settings->mss;
     conn->ttl = (uint8_t)settings->ttl;
+    conn->mtu_discover = UTCP_PMTU_WANT;
     conn->deadline = (struct heap_node){.deadline = UTCP_NEVER, .index = HEAP_NONE};
     for (size_t i = 0; i < TIMERS; i++)
         conn->timers[i] = UTCP_NEVER;
@@ -537,6 +538,16 @@ bool utcp_output_pending(const struct utcp_stack *stack)
 }
 
 /* ---- time ---- */
+
+int utcp_set_mtu(struct utcp_stack *stack, uint32_t mtu_bytes, utcp_time now)
+{
+    if (mtu_bytes < MTU_LEAST || mtu_bytes > MTU_MOST)
+        return -EINVAL;
+    begin(stack, now);
+    stack->mtu_bytes = mtu_bytes;
+    tcp_path_changed(stack, NULL);
+    return 0;
+}
 
 utcp_time utcp_next_deadline(const struct utcp_stack *stack)
 {

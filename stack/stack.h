@@ -3,13 +3,21 @@
 #ifndef STACK_H
 #define STACK_H
 
+#include <string.h>
+
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/siphash.h"
 #include "ip/fragments.h"
+#include "ip/path.h"
 #include "tcp/tcb.h"
 #include "utcp.h"
 #include "wire/ipv4.h"
+
+static inline bool same_addr(const struct utcp_addr *a, const struct utcp_addr *b)
+{
+    return a->family == b->family && memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
+}
 
 /* Complete packets that answer for no connection (RST, echo reply) and wait to be sent. */
 #define REPLIES_MAX 64
@@ -56,6 +64,7 @@ struct utcp_stack {
     struct reply replies[REPLIES_MAX]; /* a queue: first, count */
     size_t replies_first, replies_count;
     struct fragments fragments;
+    struct paths paths;
     utcp_time next_icmp_error; /* see icmp_send_error() */
     uint16_t ip_id;
     uint32_t port_counter;
@@ -126,6 +135,7 @@ enum icmp_type {
 
 #define ICMP_PROTOCOL_UNREACHABLE 2
 #define ICMP_PORT_UNREACHABLE 3
+#define ICMP_FRAGMENTATION_NEEDED 4
 #define ICMP_REASSEMBLY_TIME 1
 
 /* Tells the sender of a packet what became of it, unless RFC 1122 forbids that or there have been too

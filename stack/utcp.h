@@ -95,6 +95,9 @@ struct utcp_slice {
       "how long the fragments of a datagram wait for the others (Linux: ipfrag_time)") \
     X(frag_memory, 4 << 20, 0, 1 << 30, bytes, \
       "memory for fragments, 0 = they are dropped (Linux: ipfrag_high_thresh)") \
+    X(min_pmtu, 552, 88, 65535, bytes, "least path MTU to believe an ICMP message (Linux: 552)") \
+    X(pmtu_expires, 600 * UTCP_SEC, UTCP_SEC, 86400 * UTCP_SEC, ns, \
+      "how long a path MTU is remembered (RFC 1191 section 6.3, Linux: 10 min)") \
     X(icmp_rate, 1000, 0, 1000000, count, \
       "ICMP errors sent in a second, 0 = none (Linux: icmp_msgs_per_sec)") \
     X(ttl, 64, 1, 255, count, "time to live of packets sent") \
@@ -199,6 +202,9 @@ void utcp_packet_fill_checksum(uint8_t *packet, size_t len);
 utcp_time utcp_next_deadline(const struct utcp_stack *stack);
 void utcp_advance(struct utcp_stack *stack, utcp_time now);
 
+/* The device has another MTU now, 68 to 65535 bytes: connections adapt. -EINVAL. */
+int utcp_set_mtu(struct utcp_stack *stack, uint32_t mtu_bytes, utcp_time now);
+
 /* ---- events ---- */
 
 /* What poll() would show of a TCP socket. */
@@ -287,6 +293,17 @@ enum utcp_option {
     UTCP_OPT_MAXSEG,    /* bytes: greatest MSS to announce and use; reads as the one in use */
     UTCP_OPT_TTL,       /* 1 to 255 */
     UTCP_OPT_TOS,       /* 0 to 255; the two ECN bits are the stack's */
+    UTCP_OPT_MTU_DISCOVER, /* enum utcp_mtu_discover */
+};
+
+/* What a connection does about the path's MTU, numbered as Linux numbers IP_MTU_DISCOVER. */
+enum utcp_mtu_discover {
+    UTCP_PMTU_DONT,      /* packets may be fragmented */
+    UTCP_PMTU_WANT,      /* the default: RFC 1191, but above the setting min_pmtu */
+    UTCP_PMTU_DO,        /* packets may never be fragmented */
+    UTCP_PMTU_PROBE,     /* ... and what ICMP says does not count */
+    UTCP_PMTU_INTERFACE, /* packets may be fragmented, and what ICMP says does not count */
+    UTCP_PMTU_OMIT,      /* the same */
 };
 
 /* -EINVAL for a value out of range. */
@@ -313,7 +330,7 @@ enum tcp_state {
 struct utcp_info {
     enum tcp_state state;
     struct utcp_endpoint local, remote;
-    uint32_t mss, rcv_mss;          /* bytes */
+    uint32_t mss, rcv_mss, pmtu;    /* bytes */
     uint32_t cwnd, ssthresh;        /* bytes */
     uint32_t snd_wnd, rcv_wnd;      /* bytes */
     uint8_t snd_wscale, rcv_wscale; /* shift counts */
@@ -346,6 +363,7 @@ void utcp_info(const struct utcp_conn *conn, struct utcp_info *info);
     X(icmp_echoes, "ICMP echo replies sent") \
     X(icmp_errors, "ICMP errors matched to a connection") \
     X(icmp_errors_out, "ICMP errors sent") \
+    X(path_mtu_reduced, "path MTUs learned from ICMP") \
     X(tcp_in, "TCP segments received") \
     X(tcp_bad, "TCP segments dropped: bad length or checksum") \
     X(tcp_no_conn, "TCP segments for no connection") \

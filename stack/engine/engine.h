@@ -143,14 +143,15 @@ int engine_take_error(struct engine_socket *socket);
 
 /* Options that the protocol knows; all others are the shim's to remember. */
 enum engine_option {
-    ENGINE_NODELAY,   /* bool */
-    ENGINE_REUSEADDR, /* bool */
-    ENGINE_REUSEPORT, /* bool */
-    ENGINE_SND_BUF,   /* bytes, as TCP counts them (not doubled) */
-    ENGINE_RCV_BUF,   /* bytes, likewise */
-    ENGINE_MAXSEG,    /* bytes */
-    ENGINE_TTL,       /* 1 to 255 */
-    ENGINE_TOS,       /* 0 to 255 */
+    ENGINE_NODELAY,      /* bool */
+    ENGINE_REUSEADDR,    /* bool */
+    ENGINE_REUSEPORT,    /* bool */
+    ENGINE_SND_BUF,      /* bytes, as TCP counts them (not doubled) */
+    ENGINE_RCV_BUF,      /* bytes, likewise */
+    ENGINE_MAXSEG,       /* bytes */
+    ENGINE_TTL,          /* 1 to 255 */
+    ENGINE_TOS,          /* 0 to 255 */
+    ENGINE_MTU_DISCOVER, /* 0 to 5, as Linux numbers IP_MTU_DISCOVER */
 };
 int engine_set_option(struct engine_socket *socket, enum engine_option option, uint64_t value);
 uint64_t engine_get_option(struct engine_socket *socket, enum engine_option option);

@@ -140,16 +140,22 @@ static const enum utcp_option core_options[ENGINE_OPTIONS] = {
     [ENGINE_MAXSEG] = UTCP_OPT_MAXSEG,
     [ENGINE_TTL] = UTCP_OPT_TTL,
     [ENGINE_TOS] = UTCP_OPT_TOS,
+    [ENGINE_MTU_DISCOVER] = UTCP_OPT_MTU_DISCOVER,
 };
 
 /* The least and greatest value of each, for sockets that have no connection yet to ask. */
 static const struct {
     uint64_t least, most;
 } option_range[ENGINE_OPTIONS] = {
-    [ENGINE_NODELAY] = {0, 1},         [ENGINE_REUSEADDR] = {0, 1},
-    [ENGINE_REUSEPORT] = {0, 1},       [ENGINE_SND_BUF] = {0, INT32_MAX},
-    [ENGINE_RCV_BUF] = {0, INT32_MAX}, [ENGINE_MAXSEG] = {0, 65495},
-    [ENGINE_TTL] = {1, 255},           [ENGINE_TOS] = {0, 255},
+    [ENGINE_NODELAY] = {0, 1},
+    [ENGINE_REUSEADDR] = {0, 1},
+    [ENGINE_REUSEPORT] = {0, 1},
+    [ENGINE_SND_BUF] = {0, INT32_MAX},
+    [ENGINE_RCV_BUF] = {0, INT32_MAX},
+    [ENGINE_MAXSEG] = {0, 65495},
+    [ENGINE_TTL] = {1, 255},
+    [ENGINE_TOS] = {0, 255},
+    [ENGINE_MTU_DISCOVER] = {0, UTCP_PMTU_OMIT},
 };
 
 int socket_ensure_conn(struct engine_socket *socket)
@@ -200,6 +206,8 @@ static uint64_t default_option(enum engine_option option)
         return settings->ttl;
     case ENGINE_MAXSEG:
         return settings->mss ? settings->mss : 536; /* RFC 9293 section 3.7.1, as Linux says it */
+    case ENGINE_MTU_DISCOVER:
+        return UTCP_PMTU_WANT;
     default:
         return 0;
     }
@@ -478,7 +486,7 @@ static void fill_status(struct engine_status *status, const struct utcp_info *in
         .unsent_bytes = info->snd_unsent,
         .snd_mss = info->mss,
         .rcv_mss = info->rcv_mss,
-        .pmtu = engine.stack ? engine.device.mtu_bytes : 0,
+        .pmtu = info->pmtu,
         .cwnd = in_segments(info->cwnd, info->mss),
         .ssthresh = in_segments(info->ssthresh, info->mss),
         .snd_wnd = info->snd_wnd,

@@ -26,7 +26,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { ENGINE_OPTIONS = ENGINE_TOS + 1, WHY_BYTES = 512 };
+enum { ENGINE_OPTIONS = ENGINE_MTU_DISCOVER + 1, WHY_BYTES = 512 };
 
 enum socket_phase {
     SOCKET_IDLE,      /* neither connecting nor listening: nothing is mirrored */

@@ -125,7 +125,7 @@ static struct datagram *find(const struct fragments *fragments, const struct ipv
         struct datagram *datagram = list_entry(link, struct datagram, link);
 
         if (datagram->id == ip->id && datagram->protocol == ip->protocol &&
-            memcmp(datagram->src.bytes, ip->src.bytes, sizeof(ip->src.bytes)) == 0)
+            same_addr(&datagram->src, &ip->src))
             return datagram;
     }
     return NULL;

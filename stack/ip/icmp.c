@@ -20,7 +20,7 @@
 #define ERROR_BURST 50
 
 /* What each code of "destination unreachable" is to a program, as Linux has it (icmp_err_convert).
- * Code 4, fragmentation needed, is no error of this kind. */
+ * Code 4, fragmentation needed, is no error of this kind: tcp_icmp_too_big(). */
 static const int unreachable_errors[] = {
     [0] = ENETUNREACH,   [1] = EHOSTUNREACH,  [2] = ENOPROTOOPT,   [3] = ECONNREFUSED,
     [5] = EOPNOTSUPP,    [6] = ENETUNREACH,   [7] = EHOSTDOWN,     [8] = ENONET,
@@ -65,17 +65,23 @@ static void take_error(struct utcp_stack *stack, const struct ipv4 *ip)
     size_t len = ip->payload_len - ICMP_HEADER;
     size_t header = len > 0 ? (size_t)(quote[0] & 15) * 4 : 0;
     struct utcp_endpoint local = {.addr.family = UTCP_IPV4}, remote = local;
+    bool too_big =
+        ip->payload[0] == ICMP_UNREACHABLE && ip->payload[1] == ICMP_FRAGMENTATION_NEEDED;
     int error = error_of(ip->payload[0], ip->payload[1]);
     struct utcp_conn *conn;
 
-    if (header < IPV4_HEADER || len < header + 8 || quote[9] != IP_TCP || error == 0)
+    if (header < IPV4_HEADER || len < header + 8 || quote[9] != IP_TCP)
         return;
     memcpy(local.addr.bytes, quote + 12, 4);
     memcpy(remote.addr.bytes, quote + 16, 4);
     local.port = get16(quote + header);
     remote.port = get16(quote + header + 2);
     conn = stack_find_tuple(stack, &local, &remote);
-    if (conn != NULL)
+    if (conn == NULL)
+        return;
+    if (too_big)
+        tcp_icmp_too_big(conn, get32(quote + header + 4), get16(quote + 2), get16(ip->payload + 6));
+    else
         tcp_icmp_error(conn, get32(quote + header + 4), -error);
 }
 

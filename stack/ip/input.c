@@ -3,17 +3,11 @@
 #include "stack.h"
 #include "wire/ipv4.h"
 
-static bool same_v4(const struct utcp_addr *a, const struct utcp_addr *b)
-{
-    return a->bytes[0] == b->bytes[0] && a->bytes[1] == b->bytes[1] && a->bytes[2] == b->bytes[2] &&
-           a->bytes[3] == b->bytes[3];
-}
-
 /* RFC 1122 section 3.2.1.3: a group, everybody, or this very host cannot have sent it. */
 static bool impossible_source(const struct utcp_stack *stack, const struct utcp_addr *src)
 {
     return src->bytes[0] == 0 || src->bytes[0] == 127 || src->bytes[0] >= 224 ||
-           same_v4(src, &stack->addr);
+           same_addr(src, &stack->addr);
 }
 
 /* RFC 1122 sections 3.2.2.1 and 4.1.3.1: who speaks to a protocol or port that nobody serves shall
@@ -48,7 +42,7 @@ void ip_input(struct utcp_stack *stack, const uint8_t *packet, size_t len, bool 
         stack->counters.ip_bad++;
         return;
     }
-    if (!same_v4(&ip.dst, &stack->addr)) {
+    if (!same_addr(&ip.dst, &stack->addr)) {
         stack->counters.ip_not_ours++;
         return;
     }

@@ -24,18 +24,6 @@ static tcp_seq choose_isn(const struct utcp_conn *conn)
     return (tcp_seq)(hash + conn->stack->now / (4 * UTCP_USEC));
 }
 
-static uint32_t path_mss(const struct utcp_conn *conn)
-{
-    uint32_t mss = conn->stack->mtu_bytes - IPV4_HEADER - TCP_HEADER;
-
-    return conn->mss_limit > 0 && conn->mss_limit < mss ? conn->mss_limit : mss;
-}
-
-uint32_t tcp_announced_mss(const struct utcp_conn *conn)
-{
-    return path_mss(conn);
-}
-
 /* The setting, but never a unit that is more than half the buffer: the window field could not say
  * more than "closed" then. */
 static uint8_t choose_wscale(const struct utcp_conn *conn)
@@ -56,7 +44,7 @@ void tcp_start_sending(struct utcp_conn *conn)
     conn->snd_una = conn->snd_nxt = conn->iss;
     conn->snd_buf_seq = conn->iss + 1;
     conn->rcv_wscale = choose_wscale(conn);
-    conn->mss = path_mss(conn);
+    tcp_look_up_path(conn);
     conn->had_peer = true;
     conn->send_syn = true;
     rtt_init(&conn->rtt, settings);
@@ -66,11 +54,9 @@ void tcp_start_sending(struct utcp_conn *conn)
 static void learn_options(struct utcp_conn *conn, const struct tcp_options *options)
 {
     uint32_t mss = options->mss != 0 ? options->mss : MSS_DEFAULT;
-    uint32_t most = path_mss(conn);
 
-    if (mss < MSS_LEAST)
-        mss = MSS_LEAST;
-    conn->mss = mss < most ? mss : most;
+    conn->peer_mss = mss > MSS_LEAST ? mss : MSS_LEAST;
+    tcp_sync_mss(conn);
     /* RFC 7323 section 2.2: scaling is on "only if both" sent the option. */
     conn->wscale_ok = options->has_wscale && conn->stack->settings.window_scaling;
     conn->snd_wscale = conn->wscale_ok ? options->wscale : 0;
@@ -147,6 +133,7 @@ static void inherit(struct utcp_conn *child, const struct utcp_conn *listener)
     child->reuse_port = listener->reuse_port;
     child->ttl = listener->ttl;
     child->tos = listener->tos;
+    child->mtu_discover = listener->mtu_discover;
 }
 
 void tcp_listen_syn(struct utcp_conn *listener, const struct tcp_segment *segment)

@@ -271,7 +271,7 @@ static void fill_syn_options(const struct utcp_conn *conn, struct tcp_options *o
     bool answers = (tcp_state_flags(conn->state) & TCP_ACK) != 0;
 
     options->sack_permitted = answers ? conn->sack_ok : conn->stack->settings.sack != 0;
-    options->mss = (uint16_t)tcp_announced_mss(conn);
+    options->mss = (uint16_t)tcp_path_mss(conn);
     options->has_wscale = answers ? conn->wscale_ok : conn->stack->settings.window_scaling != 0;
     options->wscale = conn->rcv_wscale;
 }
@@ -299,7 +299,7 @@ static void write_packet(struct utcp_conn *conn, const struct plan *plan,
         .protocol = IP_TCP,
         .ttl = conn->ttl,
         .tos = conn->tos,
-        .dont_fragment = true,
+        .dont_fragment = tcp_dont_fragment(conn),
     };
     uint32_t payload;
     size_t tcp_len;
@@ -414,6 +414,8 @@ bool tcp_output(struct utcp_conn *conn, struct utcp_packet *packet)
 {
     struct plan plan;
 
+    if (conn->path.expires <= conn->stack->now)
+        tcp_look_up_path(conn);
     if (!plan_next(conn, &plan) || (!remembers(conn, &plan) && !plan_ack(conn, &plan))) {
         conn->recovery.probe.due = false;
         return false;

@@ -413,3 +413,36 @@ void recovery_on_timeout(struct utcp_conn *conn)
     tcp_timer_stop(conn, TIMER_REORDER);
     tcp_timer_stop(conn, TIMER_LOSS_PROBE);
 }
+
+/* ---- the path ---- */
+
+/* As Linux (tcp_simple_retransmit()): the state is that after a time-out, but the window stays, for the
+ * amount of data in the network does not grow by this. A transmission of several segments that were
+ * all small enough is not told from one of larger ones, and goes again in vain. */
+void recovery_on_path_change(struct utcp_conn *conn)
+{
+    struct recovery *recovery = &conn->recovery;
+    struct flight *flight = &conn->flight;
+    struct cc *cc = &conn->cc;
+    uint32_t before = flight->lost_bytes;
+
+    for (uint32_t i = 0; i < flight->log.count;) {
+        const struct sent *sent = flight_item(flight, &flight->log, i);
+
+        if (sent->to - sent->from > conn->mss)
+            flight_lose(conn, i);
+        else
+            i++;
+    }
+    if (flight->lost_bytes == before)
+        return;
+    recovery->unsacked = 0;
+    if (recovery->state != CA_LOSS) {
+        if (!reducing(recovery))
+            cc->ssthresh = max_u32(cc->ssthresh, cc->cwnd / 4 * 3);
+        recovery->frto = recovery->new_first = recovery->undo.valid = false;
+        recovery->high = conn->snd_nxt;
+        recovery->state = CA_LOSS;
+    }
+    stack_want_send(conn);
+}

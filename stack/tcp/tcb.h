@@ -14,6 +14,7 @@
  *	rack.c      what is lost, by time: RACK, and the tail loss probe
  *	recovery.c  loss recovery: its states, the window in each, the time-out
  *	undo.c      taking back what proves to be spurious
+ *	path.c      the path's MTU, and the MSS that follows from it
  *	timer.c     the timers
  *	rtt.c       RTT and RTO
  *	user.c      the user calls
@@ -27,6 +28,7 @@
 #include "base/ring.h"
 #include "base/seq.h"
 #include "cc/cc.h"
+#include "ip/path.h"
 #include "tcp/flight.h"
 #include "utcp.h"
 #include "wire/ipv4.h"
@@ -163,7 +165,10 @@ struct utcp_conn {
 
     uint32_t mss;       /* payload bytes of the segments we send */
     uint32_t mss_limit; /* the user's or the stack's, 0 = none */
-    uint32_t rcv_mss;   /* the largest segment the peer sent */
+    uint32_t peer_mss;  /* what the peer announced, 0 = nothing yet */
+    struct path path;   /* as it was known at the last look */
+    enum utcp_mtu_discover mtu_discover;
+    uint32_t rcv_mss; /* the largest segment the peer sent */
     uint8_t snd_wscale, rcv_wscale;
     bool wscale_ok; /* both sides offered */
     bool sack_ok;   /* ... */
@@ -265,6 +270,29 @@ void tcp_input(struct utcp_stack *stack, const struct ipv4 *ip, bool verify);
 /* An ICMP error about a segment of ours with this sequence number; error is a negative errno. */
 void tcp_icmp_error(struct utcp_conn *conn, tcp_seq seq, int error);
 
+/* ---- path.c ---- */
+
+/* A router dropped a segment of ours with this sequence number, in a packet of quoted_len bytes, for
+ * its next hop takes mtu_bytes at most. */
+void tcp_icmp_too_big(struct utcp_conn *conn, tcp_seq seq, uint32_t quoted_len, uint32_t mtu_bytes);
+
+/* Looks up what is known of the path to the peer, and sets the MSS from it. */
+void tcp_look_up_path(struct utcp_conn *conn);
+
+/* Sets the MSS from the path, the peer's MSS and the user's, and the congestion window with it. */
+void tcp_sync_mss(struct utcp_conn *conn);
+
+/* The MSS that path and user allow, for what we send and for what we announce. For the latter
+ * RFC 9293 section 3.7.1 would have the device's MTU count, but Linux announces what it knows of the
+ * path. */
+uint32_t tcp_path_mss(const struct utcp_conn *conn);
+
+/* Whether the packets of conn may not be fragmented on their way. */
+bool tcp_dont_fragment(const struct utcp_conn *conn);
+
+/* The path to dst has changed (NULL = to everybody): its connections look it up. */
+void tcp_path_changed(struct utcp_stack *stack, const struct utcp_addr *dst);
+
 /* Builds a RST for a segment that no connection wants, RFC 9293 section 3.10.7.1. */
 void tcp_reset_reply(struct utcp_stack *stack, const struct tcp_segment *segment);
 
@@ -284,9 +312,6 @@ void tcp_establish(struct utcp_conn *conn, const struct tcp_segment *segment);
 
 /* A SYN for a listener. */
 void tcp_listen_syn(struct utcp_conn *listener, const struct tcp_segment *segment);
-
-/* The MSS to announce, RFC 9293 section 3.7.1. */
-uint32_t tcp_announced_mss(const struct utcp_conn *conn);
 
 /* ---- ack.c ---- */
 
@@ -323,6 +348,9 @@ void sack_write(struct utcp_conn *conn, struct tcp_options *options);
 void recovery_on_ack(struct utcp_conn *conn, struct delivery *delivery);
 
 void recovery_on_timeout(struct utcp_conn *conn);
+
+/* Segments larger than the MSS is now are lost, and not by congestion: they go again at once. */
+void recovery_on_path_change(struct utcp_conn *conn);
 
 /* Reduces the window once for each window of data, by ECN or otherwise without loss. */
 void recovery_enter_cwr(struct utcp_conn *conn, enum cc_signal signal);

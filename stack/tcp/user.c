@@ -32,15 +32,6 @@ static bool is_unspecified(const struct utcp_addr *addr)
     return true;
 }
 
-static bool same_addr(const struct utcp_addr *a, const struct utcp_addr *b)
-{
-    for (size_t i = 0; i < sizeof(a->bytes); i++) {
-        if (a->bytes[i] != b->bytes[i])
-            return false;
-    }
-    return a->family == b->family;
-}
-
 int utcp_bind(struct utcp_conn *conn, const struct utcp_endpoint *local)
 {
     struct utcp_endpoint wanted = *local;
@@ -418,6 +409,13 @@ int utcp_set_option(struct utcp_conn *conn, enum utcp_option option, uint64_t va
     case UTCP_OPT_TOS:
         conn->tos = (uint8_t)(value & 0xfc);
         return value <= 255 ? 0 : -EINVAL;
+    case UTCP_OPT_MTU_DISCOVER:
+        if (value > UTCP_PMTU_OMIT)
+            return -EINVAL;
+        conn->mtu_discover = (enum utcp_mtu_discover)value;
+        if (conn->had_peer)
+            tcp_look_up_path(conn);
+        return 0;
     }
     return -EINVAL;
 }
@@ -441,6 +439,8 @@ uint64_t utcp_get_option(const struct utcp_conn *conn, enum utcp_option option)
         return conn->ttl;
     case UTCP_OPT_TOS:
         return conn->tos;
+    case UTCP_OPT_MTU_DISCOVER:
+        return conn->mtu_discover;
     }
     return 0;
 }
@@ -474,6 +474,7 @@ void utcp_info(const struct utcp_conn *conn, struct utcp_info *info)
         .remote = conn->remote,
         .mss = conn->mss,
         .rcv_mss = conn->rcv_mss,
+        .pmtu = conn->had_peer ? conn->path.mtu_bytes : conn->stack->mtu_bytes,
         .cwnd = conn->cc.cwnd,
         .ssthresh = conn->cc.ssthresh,
         .snd_wnd = conn->snd_wnd,
