@@ -48,6 +48,7 @@ void tcp_start_sending(struct utcp_conn *conn)
     conn->had_peer = true;
     conn->send_syn = true;
     rtt_init(&conn->rtt, settings);
+    conn->recovery.reordering = (uint32_t)settings->reordering;
     stack_want_send(conn);
 }
 

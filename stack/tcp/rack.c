@@ -52,11 +52,11 @@ static uint64_t reordering_window(const struct utcp_conn *conn)
 {
     const struct recovery *recovery = &conn->recovery;
     uint32_t quarters = recovery->rack.window_quarters + 1;
-    uint64_t threshold = conn->stack->settings.reordering;
+    uint32_t threshold = recovery->reordering;
 
     if (!recovery->rack.reordered &&
         (recovery->state >= CA_RECOVERY || recovery->dup_acks >= threshold ||
-         conn->flight.sacked_bytes >= threshold * conn->mss))
+         conn->flight.sacked_bytes >= (uint64_t)threshold * conn->mss))
         return 0;
     if (conn->rtt.min == UINT64_MAX)
         return 0;
@@ -167,16 +167,15 @@ void probe_on_timer(struct utcp_conn *conn)
 void probe_on_ack(struct utcp_conn *conn, const struct delivery *delivery)
 {
     struct tail_probe *probe = &conn->recovery.probe;
+    bool harmless = !probe->resent || delivery->dsack_probe;
+    bool goes_on = seq_gt(conn->snd_una, probe->high);
+    bool both_arrived = delivery->duplicate && delivery->acked == 0;
 
     if (!probe->out || seq_lt(conn->snd_una, probe->high))
         return;
-    if (!probe->resent || delivery->dsack_probe) {
+    if (harmless || goes_on || both_arrived)
         probe->out = false;
-    } else if (seq_gt(conn->snd_una, probe->high)) {
-        /* "If there was no DSACK, the probe repaired a loss: congestion control must respond." */
-        probe->out = false;
+    /* "If there was no DSACK, the probe repaired a loss": congestion control must respond. */
+    if (!harmless && goes_on)
         recovery_reduce_once(conn);
-    } else if (delivery->duplicate && delivery->acked == 0) {
-        probe->out = false; /* the original and the probe have both arrived */
-    }
 }

@@ -181,8 +181,7 @@ static void lose_head_without_sack(struct utcp_conn *conn, struct delivery *deli
 {
     struct recovery *recovery = &conn->recovery;
     uint32_t before = conn->flight.lost_bytes;
-    bool begins =
-        recovery->state < CA_RECOVERY && recovery->dup_acks >= conn->stack->settings.reordering;
+    bool begins = recovery->state < CA_RECOVERY && recovery->dup_acks >= recovery->reordering;
     bool goes_on = recovery->state == CA_RECOVERY && delivery->acked > 0;
 
     if ((begins || goes_on) && before == 0)

@@ -8,11 +8,25 @@
 #include "stack.h"
 #include "tcp/tcb.h"
 
+#define REORDERING_MAX 300 /* Linux: tcp_max_reordering */
+
 /* ---- what the peer tells ---- */
 
 static utcp_time earliest(utcp_time a, utcp_time b)
 {
     return a == 0 || b < a ? b : a;
+}
+
+/* As Linux: so many segments as this one was late by may come before it from now on, and the path
+ * is only said to reorder. */
+static void note_reordering(struct utcp_conn *conn, uint32_t late_by)
+{
+    struct recovery *recovery = &conn->recovery;
+    uint32_t segments = (late_by + conn->mss - 1) / conn->mss;
+
+    recovery->rack.reordered = true;
+    if (segments > recovery->reordering)
+        recovery->reordering = segments < REORDERING_MAX ? segments : REORDERING_MAX;
 }
 
 void sack_note_delivery(struct utcp_conn *conn, const struct sent *piece, void *ctx)
@@ -32,7 +46,7 @@ void sack_note_delivery(struct utcp_conn *conn, const struct sent *piece, void *
     /* RFC 8985 section 6.2 step 3: "an original transmission of a segment delivered after a later one"
      * shows that the path reorders. */
     if (conn->sack_ok && seq_lt(piece->from, delivery->prior_sacked))
-        conn->recovery.rack.reordered = true;
+        note_reordering(conn, delivery->prior_sacked - piece->from);
 }
 
 /* RFC 2883 section 4: the first block tells of a duplicate when it lies below the ACK, or within the
@@ -84,7 +98,7 @@ void sack_take(struct utcp_conn *conn, const struct tcp_segment *segment, struct
 static tcp_seq lost_below(const struct utcp_conn *conn)
 {
     const struct ranges *sacked = &conn->flight.sacked;
-    uint64_t threshold = conn->stack->settings.reordering;
+    uint64_t threshold = conn->recovery.reordering;
     uint64_t above = 0;
 
     for (size_t i = sacked->count; i > 0; i--) {

@@ -106,7 +106,8 @@ struct undo {
 struct recovery {
     enum ca_state state;
     tcp_seq high;
-    unsigned dup_acks; /* since snd_una moved; with SACK those that brought news */
+    unsigned dup_acks;   /* since snd_una moved; with SACK those that brought news */
+    uint32_t reordering; /* so many segments above a hole mean a loss: RFC 5681's three, or more */
     uint32_t unsacked;
     /* Proportional rate reduction, RFC 6937. */
     uint32_t prior_cwnd, prr_delivered, prr_out;

@@ -466,6 +466,31 @@ static void describe_counts(const struct utcp_conn *conn, struct utcp_info *info
     info->backlog = conn->backlog;
 }
 
+static uint32_t resent_in_flight(const struct flight *flight)
+{
+    uint32_t bytes = 0;
+
+    for (uint32_t i = 0; i < flight->log.count; i++) {
+        const struct sent *sent = flight_item(flight, &flight->log, i);
+
+        bytes += sent->resent ? sent->to - sent->from : 0;
+    }
+    return bytes;
+}
+
+static void describe_recovery(const struct utcp_conn *conn, struct utcp_info *info)
+{
+    info->recovery = (uint8_t)conn->recovery.state;
+    info->snd_sacked = conn->flight.sacked_bytes;
+    info->snd_lost = conn->flight.lost_bytes;
+    info->snd_resent = resent_in_flight(&conn->flight);
+    info->snd_outstanding = outstanding(conn);
+    info->reordering = conn->recovery.reordering;
+    info->dsacks = conn->recovery.dsacks;
+    info->sack_ok = conn->sack_ok;
+    info->min_rtt = conn->rtt.min != UINT64_MAX ? conn->rtt.min : 0;
+}
+
 void utcp_info(const struct utcp_conn *conn, struct utcp_info *info)
 {
     *info = (struct utcp_info){
@@ -490,4 +515,5 @@ void utcp_info(const struct utcp_conn *conn, struct utcp_info *info)
         .snd_unsent = unsent_bytes(conn),
     };
     describe_counts(conn, info);
+    describe_recovery(conn, info);
 }
