@@ -125,7 +125,7 @@ static bool deliver(struct engine_socket *socket, struct engine_endpoint *remote
     alive = socket->conn;
     if (alive) {
         utcp_info(socket->conn, &info);
-        *remote = socket_endpoint(&info.remote);
+        *remote = endpoint_from_core(&info.remote);
         socket->delivered = true;
     }
     engine_leave(signals);

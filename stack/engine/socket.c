@@ -111,52 +111,7 @@ bool engine_socket_is(struct engine_socket *socket, int fd)
     return mirror_is(socket, fd);
 }
 
-/* ---- addresses ---- */
-
-static struct utcp_endpoint to_core(const struct engine_endpoint *endpoint)
-{
-    struct utcp_endpoint core = {.addr.family = endpoint->family, .port = endpoint->port};
-
-    memcpy(core.addr.bytes, endpoint->addr, sizeof core.addr.bytes);
-    return core;
-}
-
-struct engine_endpoint socket_endpoint(const struct utcp_endpoint *core)
-{
-    struct engine_endpoint endpoint = {.family = core->addr.family, .port = core->port};
-
-    memcpy(endpoint.addr, core->addr.bytes, sizeof endpoint.addr);
-    return endpoint;
-}
-
 /* ---- options ---- */
-
-static const enum utcp_option core_options[ENGINE_OPTIONS] = {
-    [ENGINE_NODELAY] = UTCP_OPT_NODELAY,
-    [ENGINE_REUSEADDR] = UTCP_OPT_REUSEADDR,
-    [ENGINE_REUSEPORT] = UTCP_OPT_REUSEPORT,
-    [ENGINE_SND_BUF] = UTCP_OPT_SND_BUF,
-    [ENGINE_RCV_BUF] = UTCP_OPT_RCV_BUF,
-    [ENGINE_MAXSEG] = UTCP_OPT_MAXSEG,
-    [ENGINE_TTL] = UTCP_OPT_TTL,
-    [ENGINE_TOS] = UTCP_OPT_TOS,
-    [ENGINE_MTU_DISCOVER] = UTCP_OPT_MTU_DISCOVER,
-};
-
-/* The least and greatest value of each, for sockets that have no connection yet to ask. */
-static const struct {
-    uint64_t least, most;
-} option_range[ENGINE_OPTIONS] = {
-    [ENGINE_NODELAY] = {0, 1},
-    [ENGINE_REUSEADDR] = {0, 1},
-    [ENGINE_REUSEPORT] = {0, 1},
-    [ENGINE_SND_BUF] = {0, INT32_MAX},
-    [ENGINE_RCV_BUF] = {0, INT32_MAX},
-    [ENGINE_MAXSEG] = {0, 65495},
-    [ENGINE_TTL] = {1, 255},
-    [ENGINE_TOS] = {0, 255},
-    [ENGINE_MTU_DISCOVER] = {0, UTCP_PMTU_OMIT},
-};
 
 int socket_ensure_conn(struct engine_socket *socket)
 {
@@ -169,7 +124,8 @@ int socket_ensure_conn(struct engine_socket *socket)
         return -ENOMEM;
     for (unsigned i = 0; i < ENGINE_OPTIONS; i++) {
         if (socket->options_set & 1u << i)
-            utcp_set_option(socket->conn, core_options[i], socket->options[i]);
+            utcp_set_option(socket->conn, option_to_core((enum engine_option)i),
+                            socket->options[i]);
     }
     return 0;
 }
@@ -181,10 +137,10 @@ int engine_set_option(struct engine_socket *socket, enum engine_option option, u
 
     if (error)
         return error;
-    if (value < option_range[option].least || value > option_range[option].most) {
+    if (!option_in_range(option, value)) {
         error = -EINVAL;
     } else if (socket->conn) {
-        error = utcp_set_option(socket->conn, core_options[option], value);
+        error = utcp_set_option(socket->conn, option_to_core(option), value);
     } else {
         socket->options[option] = value;
         socket->options_set |= 1u << option;
@@ -220,7 +176,7 @@ uint64_t engine_get_option(struct engine_socket *socket, enum engine_option opti
     if (engine_enter(socket, &signals))
         return 0;
     if (socket->conn)
-        value = utcp_get_option(socket->conn, core_options[option]);
+        value = utcp_get_option(socket->conn, option_to_core(option));
     else if (socket->options_set & 1u << option)
         value = socket->options[option];
     else
@@ -328,7 +284,7 @@ static int enter_with_conn(struct engine_socket *socket, uint64_t *signals)
 
 int engine_bind(struct engine_socket *socket, const struct engine_endpoint *local)
 {
-    struct utcp_endpoint endpoint = to_core(local);
+    struct utcp_endpoint endpoint = endpoint_to_core(local);
     uint64_t signals;
     int error = enter_with_conn(socket, &signals);
 
@@ -373,7 +329,7 @@ static int connect_locked(struct engine_socket *socket, int fd, const struct utc
 
 int engine_connect(struct engine_socket *socket, int fd, const struct engine_endpoint *remote)
 {
-    struct utcp_endpoint endpoint = to_core(remote);
+    struct utcp_endpoint endpoint = endpoint_to_core(remote);
     uint64_t signals;
     int error = enter_with_conn(socket, &signals);
 
@@ -455,60 +411,6 @@ void socket_hang_up(struct engine_socket *socket)
 
 /* ---- status ---- */
 
-static uint32_t in_segments(uint32_t bytes, uint32_t mss)
-{
-    return mss ? (uint32_t)((bytes + (uint64_t)mss - 1) / mss) : 0;
-}
-
-static uint32_t in_us(uint64_t ns)
-{
-    return (uint32_t)(ns / UTCP_USEC);
-}
-
-static bool is_connected(enum tcp_state state)
-{
-    return state != TCP_CLOSED && state != TCP_LISTEN && state != TCP_SYN_SENT &&
-           state != TCP_SYN_RECEIVED;
-}
-
-static void fill_status(struct engine_status *status, const struct utcp_info *info)
-{
-    *status = (struct engine_status){
-        .tcp_state = (uint8_t)info->state,
-        .bound = info->local.port != 0,
-        .connected = is_connected(info->state),
-        .connecting = info->state == TCP_SYN_SENT || info->state == TCP_SYN_RECEIVED,
-        .wscale_ok = info->wscale_ok,
-        .local = socket_endpoint(&info->local),
-        .remote = socket_endpoint(&info->remote),
-        .readable = info->rcv_queued,
-        .unacked_bytes = info->snd_queued,
-        .unsent_bytes = info->snd_unsent,
-        .snd_mss = info->mss,
-        .rcv_mss = info->rcv_mss,
-        .pmtu = info->pmtu,
-        .cwnd = in_segments(info->cwnd, info->mss),
-        .ssthresh = in_segments(info->ssthresh, info->mss),
-        .snd_wnd = info->snd_wnd,
-        .rcv_wnd = info->rcv_wnd,
-        .snd_wscale = info->snd_wscale,
-        .rcv_wscale = info->rcv_wscale,
-        .rtt = in_us(info->srtt),
-        .rttvar = in_us(info->rttvar),
-        .rto = in_us(info->rto),
-        .retransmits = info->retransmits,
-        .total_retransmits = (uint32_t)info->total_retransmits,
-        .bytes_sent = info->bytes_sent,
-        .bytes_retransmitted = info->bytes_retransmitted,
-        .bytes_acked = info->bytes_acked,
-        .bytes_received = info->bytes_received,
-        .segs_in = info->segs_in,
-        .segs_out = info->segs_out,
-        .accept_queued = info->accept_queued,
-        .backlog = info->backlog,
-    };
-}
-
 void engine_get_status(struct engine_socket *socket, struct engine_status *status)
 {
     struct utcp_info info = {.state = TCP_CLOSED};
@@ -520,6 +422,6 @@ void engine_get_status(struct engine_socket *socket, struct engine_status *statu
     }
     if (socket->conn)
         utcp_info(socket->conn, &info);
-    fill_status(status, &info);
+    status_fill(status, &info);
     engine_leave(signals);
 }

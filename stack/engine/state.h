@@ -21,12 +21,13 @@
 #include "engine.h"
 #include "impair.h"
 #include "pcapng.h"
+#include "translate.h"
 #include "utcp.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { ENGINE_OPTIONS = ENGINE_MTU_DISCOVER + 1, WHY_BYTES = 512 };
+enum { WHY_BYTES = 512 };
 
 enum socket_phase {
     SOCKET_IDLE,      /* neither connecting nor listening: nothing is mirrored */
@@ -215,9 +216,6 @@ int socket_ensure_conn(struct engine_socket *socket);
 /* The last copy of the program's end was closed: says FIN, or RST. Puts it off, and marks the
  * socket later, while a thread is copying. On the engine's thread. */
 void socket_hang_up(struct engine_socket *socket);
-
-/* The program's view of an address of the core's. No lock needed. */
-struct engine_endpoint socket_endpoint(const struct utcp_endpoint *core);
 
 /* Gives a new descriptor (close-on-exec, blocking) the flags of engine_socket_open(). */
 void socket_set_flags(int fd, unsigned flags);

@@ -340,7 +340,6 @@ void engine_get_status(struct engine_socket *socket, struct engine_status *statu
     world_lock();
     utcp_info(socket->conn, &info);
     status_fill(status, &info);
-    status->pmtu = world_device.mtu_bytes;
     world_unlock();
 }
 

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+#include "translate.h"
+
+#include <string.h>
+
+struct utcp_endpoint endpoint_to_core(const struct engine_endpoint *endpoint)
+{
+    struct utcp_endpoint core = {.addr.family = endpoint->family, .port = endpoint->port};
+
+    memcpy(core.addr.bytes, endpoint->addr, sizeof core.addr.bytes);
+    return core;
+}
+
+struct engine_endpoint endpoint_from_core(const struct utcp_endpoint *core)
+{
+    struct engine_endpoint endpoint = {.family = core->addr.family, .port = core->port};
+
+    memcpy(endpoint.addr, core->addr.bytes, sizeof endpoint.addr);
+    return endpoint;
+}
+
+static const enum utcp_option core_options[ENGINE_OPTIONS] = {
+    [ENGINE_NODELAY] = UTCP_OPT_NODELAY,
+    [ENGINE_REUSEADDR] = UTCP_OPT_REUSEADDR,
+    [ENGINE_REUSEPORT] = UTCP_OPT_REUSEPORT,
+    [ENGINE_SND_BUF] = UTCP_OPT_SND_BUF,
+    [ENGINE_RCV_BUF] = UTCP_OPT_RCV_BUF,
+    [ENGINE_MAXSEG] = UTCP_OPT_MAXSEG,
+    [ENGINE_TTL] = UTCP_OPT_TTL,
+    [ENGINE_TOS] = UTCP_OPT_TOS,
+    [ENGINE_MTU_DISCOVER] = UTCP_OPT_MTU_DISCOVER,
+};
+
+/* The least and greatest value of each, for sockets that have no connection yet to ask. */
+static const struct {
+    uint64_t least, most;
+} option_range[ENGINE_OPTIONS] = {
+    [ENGINE_NODELAY] = {0, 1},
+    [ENGINE_REUSEADDR] = {0, 1},
+    [ENGINE_REUSEPORT] = {0, 1},
+    [ENGINE_SND_BUF] = {0, INT32_MAX},
+    [ENGINE_RCV_BUF] = {0, INT32_MAX},
+    [ENGINE_MAXSEG] = {0, 65495},
+    [ENGINE_TTL] = {1, 255},
+    [ENGINE_TOS] = {0, 255},
+    [ENGINE_MTU_DISCOVER] = {0, UTCP_PMTU_OMIT},
+};
+
+enum utcp_option option_to_core(enum engine_option option)
+{
+    return core_options[option];
+}
+
+bool option_in_range(enum engine_option option, uint64_t value)
+{
+    return value >= option_range[option].least && value <= option_range[option].most;
+}
+
+static uint32_t in_segments(uint32_t bytes, uint32_t mss)
+{
+    return mss ? (uint32_t)((bytes + (uint64_t)mss - 1) / mss) : 0;
+}
+
+static uint32_t in_us(uint64_t ns)
+{
+    return (uint32_t)(ns / UTCP_USEC);
+}
+
+static bool is_connected(enum tcp_state state)
+{
+    return state != TCP_CLOSED && state != TCP_LISTEN && state != TCP_SYN_SENT &&
+           state != TCP_SYN_RECEIVED;
+}
+
+void status_fill(struct engine_status *status, const struct utcp_info *info)
+{
+    *status = (struct engine_status){
+        .tcp_state = (uint8_t)info->state,
+        .bound = info->local.port != 0,
+        .connected = is_connected(info->state),
+        .connecting = info->state == TCP_SYN_SENT || info->state == TCP_SYN_RECEIVED,
+        .wscale_ok = info->wscale_ok,
+        .local = endpoint_from_core(&info->local),
+        .remote = endpoint_from_core(&info->remote),
+        .readable = info->rcv_queued,
+        .unacked_bytes = info->snd_queued,
+        .unsent_bytes = info->snd_unsent,
+        .snd_mss = info->mss,
+        .rcv_mss = info->rcv_mss,
+        .pmtu = info->pmtu,
+        .cwnd = in_segments(info->cwnd, info->mss),
+        .ssthresh = in_segments(info->ssthresh, info->mss),
+        .snd_wnd = info->snd_wnd,
+        .rcv_wnd = info->rcv_wnd,
+        .snd_wscale = info->snd_wscale,
+        .rcv_wscale = info->rcv_wscale,
+        .rtt = in_us(info->srtt),
+        .rttvar = in_us(info->rttvar),
+        .rto = in_us(info->rto),
+        .retransmits = info->retransmits,
+        .total_retransmits = (uint32_t)info->total_retransmits,
+        .bytes_sent = info->bytes_sent,
+        .bytes_retransmitted = info->bytes_retransmitted,
+        .bytes_acked = info->bytes_acked,
+        .bytes_received = info->bytes_received,
+        .segs_in = info->segs_in,
+        .segs_out = info->segs_out,
+        .accept_queued = info->accept_queued,
+        .backlog = info->backlog,
+    };
+}
