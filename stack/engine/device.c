@@ -145,6 +145,14 @@ static int bring_up(const struct opening *o)
     return sys_ioctl(o->control, SIOCSIFFLAGS, &request);
 }
 
+/* 0 = it does not say. */
+static uint32_t get_mtu(int control, const char *name)
+{
+    struct ifreq request = request_for(name);
+
+    return sys_ioctl(control, SIOCGIFMTU, &request) < 0 ? 0 : (uint32_t)request.ifr_mtu;
+}
+
 static int set_mtu(const struct opening *o, uint32_t mtu_bytes)
 {
     struct ifreq request = request_for(o->device->name);
@@ -255,15 +263,15 @@ static int check_address(struct opening *o)
 /* Learns what the interface says about itself, and mends what it may. */
 static int adopt(struct opening *o)
 {
-    struct ifreq request = request_for(o->device->name);
     int error = check_address(o);
 
     if (!error)
         error = check_up(o);
     if (error)
         return error;
-    error = sys_ioctl(o->control, SIOCGIFMTU, &request);
-    o->device->mtu_bytes = error ? DEFAULT_MTU : (uint32_t)request.ifr_mtu;
+    o->device->mtu_bytes = get_mtu(o->control, o->device->name);
+    if (!o->device->mtu_bytes)
+        o->device->mtu_bytes = DEFAULT_MTU;
     return 0;
 }
 
@@ -471,6 +479,18 @@ int device_open(struct device *device, const struct config *config, char *why, s
 }
 
 /* ---- packets ---- */
+
+uint32_t device_ask_mtu(const struct device *device)
+{
+    int control = sys_socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    uint32_t mtu_bytes;
+
+    if (control < 0)
+        return 0;
+    mtu_bytes = get_mtu(control, device->name);
+    sys_close(control);
+    return mtu_bytes;
+}
 
 long device_read(const struct device *device, struct device_input *input)
 {

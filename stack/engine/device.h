@@ -42,6 +42,9 @@ struct device_frame {
  */
 int device_open(struct device *device, const struct config *config, char *why, size_t why_size);
 
+/* The interface's MTU in bytes as it is now, 0 = it does not say. */
+uint32_t device_ask_mtu(const struct device *device);
+
 /* Length of the packet read, or a negative errno (-EAGAIN: none waits). */
 long device_read(const struct device *device, struct device_input *input);
 

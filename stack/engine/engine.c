@@ -182,6 +182,8 @@ int engine_open_stack(void)
     if (error && !engine.why[0])
         snprintf(engine.why, sizeof engine.why, "no stack: %s", strerrordesc_np(-error));
     if (!error)
+        link_open();
+    if (!error)
         engine_log(ENGINE_INFO, "%s, mtu %u, offload %s", engine.device.name,
                    engine.device.mtu_bytes, engine.device.offload ? "on" : "off");
     return error;
@@ -268,6 +270,8 @@ static void handle(const struct epoll_event *events, int count)
 
         if (tag == &engine.control)
             asked = true;
+        else if (tag == &engine.link)
+            link_changed();
         else if (tag == &engine.device)
             engine.readable |= (events[i].events & EPOLLIN) != 0;
         else
@@ -385,6 +389,7 @@ static void reset(void)
         .config = engine.config,
         .epoll = -1,
         .control = -1,
+        .link = -1,
         .offer_at = UTCP_NEVER,
         .device.fd = -1,
         .capture.fd = -1,

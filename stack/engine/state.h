@@ -92,6 +92,7 @@ struct engine {
     pthread_t thread;
     int epoll;
     int control;
+    int link;           /* tells of changes of the interface, -1 = nobody does */
     bool readable;      /* the device has more */
     bool stalled;       /* the device takes no more: the frame waits */
     bool frame_ready;   /* frame is to be written */
@@ -101,6 +102,7 @@ struct engine {
     struct device device;
     struct pcapng capture;
     struct impair *impair_in, *impair_out; /* NULL = a perfect link */
+    uint32_t impair_mtu;                   /* bytes that their packets may have */
     struct utcp_packet packet;
     struct device_frame frame;
     struct device_input *input;
@@ -237,6 +239,12 @@ utcp_time traffic_deadline(void);
 
 /* True when packets wait to be written or to leave the impairment. */
 bool traffic_waiting(void);
+
+/* ---- link.c: the interface's MTU. On the engine's thread, without the lock. ---- */
+
+/* Begins to listen for changes; they come to link_changed(). */
+void link_open(void);
+void link_changed(void);
 
 /* ---- keeper.c ---- */
 

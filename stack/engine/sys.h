@@ -121,6 +121,11 @@ static inline int sys_socket(int domain, int type, int protocol)
     return (int)sys_call(SYS_socket, domain, type, protocol, 0, 0, 0);
 }
 
+static inline int sys_bind(int fd, const void *address, size_t size)
+{
+    return (int)sys_call(SYS_bind, fd, (long)address, (long)size, 0, 0, 0);
+}
+
 static inline int sys_socketpair(int domain, int type, int ends[2])
 {
     return (int)sys_call(SYS_socketpair, domain, type, 0, (long)ends, 0, 0);

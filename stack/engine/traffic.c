@@ -44,6 +44,7 @@ static int open_impairment(void)
         config->seeded = true;
     }
     engine_log(ENGINE_INFO, "impairment with seed %llu", (unsigned long long)config->seed);
+    engine.impair_mtu = engine.device.mtu_bytes;
     if (in)
         engine.impair_in = make_impairment(IMPAIR_IN);
     if (out)
