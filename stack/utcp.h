@@ -74,6 +74,7 @@ struct utcp_slice {
     X(orphan_retries, 8, 1, 255, count, "the same once the program has closed the socket") \
     X(initial_window, 10, 1, 1000, count, "initial congestion window in segments (RFC 6928)") \
     X(abe, 1, 0, 1, bool, "ECN marks reduce the window less than loss does (RFC 8511)") \
+    X(slow_start_after_idle, 1, 0, 1, bool, "a window that is not used shrinks (RFC 2861)") \
     X(hystart, 1, 0, 2, count, "CUBIC's end of slow start: 0 loss, 1 RFC 9406, 2 as Linux") \
     X(mss, 0, 0, 65495, bytes, "greatest MSS to announce and use, 0 = from the MTU") \
     X(window_scaling, 1, 0, 1, bool, "offer and accept window scaling (RFC 7323)") \

@@ -356,6 +356,7 @@ static void note_text(struct utcp_conn *conn, tcp_seq from, tcp_seq to, bool res
     flight_send(conn, from, to, resent);
     recovery_on_sent(conn, to - from, resent);
     conn->snd_nxt = seq_max(conn->snd_nxt, to);
+    congestion_sent(conn, resent);
     conn->probe_now = false;
     /* As Linux: from the head's repetition on, a time-out is waited for anew. */
     if (from == conn->snd_una && resent)
@@ -410,13 +411,21 @@ static bool remembers(struct utcp_conn *conn, const struct plan *plan)
     return !text || flight_reserve(conn);
 }
 
+/* Data that goes after a pause is planned again when the pause has cut the window. */
+static bool plan_in_valid_window(struct utcp_conn *conn, struct plan *plan)
+{
+    if (!plan_next(conn, plan))
+        return false;
+    return plan->len == 0 || !congestion_before_sending(conn) || plan_next(conn, plan);
+}
+
 bool tcp_output(struct utcp_conn *conn, struct utcp_packet *packet)
 {
     struct plan plan;
 
     if (conn->path.expires <= conn->stack->now)
         tcp_look_up_path(conn);
-    if (!plan_next(conn, &plan) || (!remembers(conn, &plan) && !plan_ack(conn, &plan))) {
+    if (!plan_in_valid_window(conn, &plan) || (!remembers(conn, &plan) && !plan_ack(conn, &plan))) {
         conn->recovery.probe.due = false;
         return false;
     }

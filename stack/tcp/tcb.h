@@ -136,6 +136,21 @@ struct delivery {
     bool has_ts_echo;
 };
 
+/*
+ * How much of the congestion window is in use (RFC 7661), as Linux counts it.
+ *
+ * limited    it was full in the last window of data, which ends at end
+ * most       bytes in flight at most in that window
+ * used       ... since it was last full, or cut to what is used: since
+ * last_sent  when data last went out
+ */
+struct window_use {
+    bool limited;
+    tcp_seq end;
+    uint32_t most, used;
+    utcp_time since, last_sent;
+};
+
 /* The send buffer's first byte has the sequence number snd_buf_seq. */
 struct utcp_conn {
     struct utcp_stack *stack;
@@ -178,6 +193,7 @@ struct utcp_conn {
     utcp_time syn_sent_at; /* 0 = more than once, so it is no RTT sample (Karn) */
     struct recovery recovery;
     struct cc cc;
+    struct window_use window_use;
     unsigned backoff;         /* time-outs (or probes) in a row: each doubles the next interval */
     unsigned unanswered;      /* ... since the peer last answered: too many end the connection */
     utcp_time timers[TIMERS]; /* UTCP_NEVER = not running */
@@ -411,6 +427,13 @@ void congestion_start(struct utcp_conn *conn);
 /* New data was acknowledged outside a reduction; rtt is a sample in ns, 0 = none. */
 void congestion_on_ack(struct utcp_conn *conn, uint32_t acked, uint32_t in_flight_before,
                        uint64_t rtt);
+
+/* Data is about to go: a window that was not used for long is not good any more. Returns true when
+ * it was cut. */
+bool congestion_before_sending(struct utcp_conn *conn);
+
+/* Data went out, and snd_nxt has moved, unless it went again. */
+void congestion_sent(struct utcp_conn *conn, bool resent);
 
 /* Has ssthresh set anew; cwnd is left to the caller, and must not have been changed before. */
 void congestion_signal(struct utcp_conn *conn, enum cc_signal signal);

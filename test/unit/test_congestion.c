@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Congestion control: the algorithms on their own, by what they are told. */
+/* Congestion control: the algorithms on their own, by what they are told, and what the connection
+ * tells them. */
 #include "cc/hystart.h"
 #include "harness.h"
 
@@ -544,6 +545,147 @@ static void without_hystart_only_loss_ends_slow_start(void **state)
         assert_int_equal(round_trip(&cc, 16, i * 100 * UTCP_MSEC), 16);
 }
 
+/* ---- what is in use of the window, RFC 7661 ---- */
+
+static void acks(tcp_seq number)
+{
+    inject(A, 1, number, WIN, 0);
+}
+
+/* A window of 36 segments after two round trips, with nothing in flight. */
+static void with_36_segments(void)
+{
+    established_client(plain_peer(WIN));
+    write_bytes(26000);
+    acks(10001);
+    acks(26001);
+    drop_sent();
+    assert_int_equal(world.conn->cc.cwnd, 36000);
+}
+
+/* google's slow-start-app-limited-9-packets-out. */
+static void slow_start_grows_to_twice_what_was_in_flight(void **state)
+{
+    (void)state;
+    established_client(plain_peer(WIN));
+    write_bytes(9000);
+    assert_int_equal(drop_sent(), 9);
+    for (tcp_seq number = 2001; number <= 8001; number += 2000)
+        acks(number);
+    assert_int_equal(world.conn->cc.cwnd, 18000);
+    acks(9001);
+    assert_int_equal(world.conn->cc.cwnd, 18000);
+}
+
+static void half_a_window_in_flight_does_not_widen_it(void **state)
+{
+    (void)state;
+    established_client(plain_peer(WIN));
+    write_bytes(5000);
+    acks(2001);
+    acks(5001);
+    drop_sent();
+    assert_int_equal(world.conn->cc.cwnd, 10000);
+}
+
+static void above_ssthresh_only_a_full_window_grows(void **state)
+{
+    (void)state;
+    established_client(plain_peer(WIN));
+    world.conn->cc.ssthresh = 10000;
+    write_bytes(9000);
+    acks(9001);
+    assert_int_equal(world.conn->cc.acked, 0);
+    write_bytes(10000);
+    acks(19001);
+    drop_sent();
+    assert_int_equal(world.conn->cc.cwnd, 11000);
+}
+
+/* The RTO is 210 ms: 36 segments, 18, and then the initial window. ssthresh was unbounded. */
+static void after_idle_the_window_halves_for_each_rto(void **state)
+{
+    (void)state;
+    with_36_segments();
+    advance_by(2 * world.conn->rtt.rto - UTCP_MSEC);
+    write_bytes(20000);
+    assert_int_equal(drop_sent(), 18);
+    acks(44001);
+    acks(46001);
+    drop_sent();
+    advance_by(60 * UTCP_SEC);
+    write_bytes(20000);
+    assert_int_equal(drop_sent(), 10);
+}
+
+static void a_pause_within_the_rto_leaves_the_window_alone(void **state)
+{
+    (void)state;
+    with_36_segments();
+    advance_by(world.conn->rtt.rto);
+    write_bytes(30000);
+    assert_int_equal(drop_sent(), 30);
+}
+
+static void what_an_idle_connection_knew_is_kept_in_ssthresh(void **state)
+{
+    (void)state;
+    with_36_segments();
+    world.conn->cc.ssthresh = 20000;
+    advance_by(60 * UTCP_SEC);
+    write_bytes(20000);
+    assert_int_equal(drop_sent(), 10);
+    assert_int_equal(world.conn->cc.ssthresh, 27000);
+}
+
+static void without_slow_start_after_idle_the_window_stays(void **state)
+{
+    (void)state;
+    world.settings.slow_start_after_idle = 0;
+    with_36_segments();
+    advance_by(60 * UTCP_SEC);
+    write_bytes(40000);
+    assert_int_equal(drop_sent(), 36);
+}
+
+/* Two segments each 100 ms, never idle for an RTO: after one the window is cut half way down to the
+ * initial one, (36 + 10) / 2, then (23 + 10) / 2. */
+static void a_window_that_is_not_used_is_cut_half_way_for_each_rto(void **state)
+{
+    (void)state;
+    with_36_segments();
+    for (unsigned i = 0; i < 3; i++) {
+        advance_by(100 * UTCP_MSEC);
+        write_bytes(2000);
+        acks(world.written);
+    }
+    assert_int_equal(world.conn->cc.cwnd, 23000);
+    for (unsigned i = 0; i < 3; i++) {
+        advance_by(100 * UTCP_MSEC);
+        write_bytes(2000);
+        acks(world.written);
+    }
+    assert_int_equal(world.conn->cc.cwnd, 16000);
+    drop_sent();
+}
+
+/* google's slow-start-after-win-update: silence because the peer's window is closed is silence. */
+static void a_window_that_was_closed_for_long_opens_to_slow_start(void **state)
+{
+    (void)state;
+    established_client(plain_peer(WIN));
+    write_bytes(26000);
+    acks(10001);
+    inject(A, 1, 26001, 0, 0);
+    drop_sent();
+    write_bytes(20000);
+    advance_by(2 * UTCP_SEC);
+    drop_sent();
+    assert_int_equal(world.conn->cc.cwnd, 36000);
+    acks(26001);
+    assert_int_equal(drop_sent(), 10);
+}
+
 int main(int argc, char *argv[])
 {
     const struct CMUnitTest tests[] = {
@@ -576,6 +718,15 @@ int main(int argc, char *argv[])
         TEST(linux_s_hystart_ends_slow_start_at_once),
         TEST(linux_s_hystart_ends_slow_start_at_a_long_train_of_acks),
         TEST(without_hystart_only_loss_ends_slow_start),
+        TEST(slow_start_grows_to_twice_what_was_in_flight),
+        TEST(half_a_window_in_flight_does_not_widen_it),
+        TEST(above_ssthresh_only_a_full_window_grows),
+        TEST(after_idle_the_window_halves_for_each_rto),
+        TEST(a_pause_within_the_rto_leaves_the_window_alone),
+        TEST(what_an_idle_connection_knew_is_kept_in_ssthresh),
+        TEST(without_slow_start_after_idle_the_window_stays),
+        TEST(a_window_that_is_not_used_is_cut_half_way_for_each_rto),
+        TEST(a_window_that_was_closed_for_long_opens_to_slow_start),
     };
 
     select_test(argc, argv);

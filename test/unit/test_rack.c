@@ -214,6 +214,7 @@ static void a_dsack_for_the_probe_keeps_the_window(void **state)
     uint32_t before;
 
     (void)state;
+    world.settings.slow_start_after_idle = 0;
     fly(3, 0);
     advance_by(RTT);
     inject(A, 1, 2001, WIN, 0);
