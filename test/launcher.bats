@@ -52,9 +52,10 @@ END
 }
 
 @test "impairments become tc-netem's words" {
-    run -0 settings --delay 20ms,5ms --loss 1% --dup 2% --corrupt 0.1% --reorder=25% \
+    run -0 settings --delay 20ms,5ms --loss 1% --burst 4 --dup 2% --corrupt 0.1% --reorder=25% \
+        --mark 3% \
         --rate 10mbit --dir out --seed 7
-    assert_output 'UTCP_IMPAIR=delay 20ms 5ms loss 1% duplicate 2% corrupt 0.1% reorder 25% rate 10mbit dir out seed 7'
+    assert_output 'UTCP_IMPAIR=delay 20ms 5ms loss 1% burst 4 duplicate 2% corrupt 0.1% reorder 25% mark 3% rate 10mbit dir out seed 7'
 }
 
 @test "the command line goes before the variables" {

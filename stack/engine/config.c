@@ -307,6 +307,16 @@ static bool impair_count(struct config *config, const char *word, uint64_t most,
     return true;
 }
 
+static bool impair_small(struct config *config, const char *word, uint32_t *value)
+{
+    uint64_t number;
+
+    if (!impair_count(config, word, 100000, &number))
+        return false;
+    *value = (uint32_t)number;
+    return true;
+}
+
 static bool impair_direction(struct config *config, const char *word)
 {
     static const char *const names[] = {"", "in", "out", "both"};
@@ -338,7 +348,6 @@ static bool impair_word(struct config *config, const char *name, const char *val
                         const char **rest)
 {
     struct impair_config *impair = &config->impair;
-    uint64_t number;
 
     if (strcmp(name, "delay") == 0)
         return impair_delay(config, value, rest);
@@ -356,15 +365,15 @@ static bool impair_word(struct config *config, const char *name, const char *val
         return impair_direction(config, value);
     if (strcmp(name, "seed") == 0)
         return impair->seeded = impair_count(config, value, INT64_MAX, &impair->seed);
-    if (strcmp(name, "limit") == 0) {
-        if (!impair_count(config, value, 100000, &number))
-            return false;
-        impair->limit = (uint32_t)number;
-        return true;
-    }
+    if (strcmp(name, "mark") == 0)
+        return impair_chance(config, value, &impair->mark);
+    if (strcmp(name, "burst") == 0)
+        return impair_small(config, value, &impair->burst);
+    if (strcmp(name, "limit") == 0)
+        return impair_small(config, value, &impair->limit);
     return wrong(config,
-                 "UTCP_IMPAIR: %s is none of delay, loss, duplicate, corrupt, reorder, "
-                 "rate, limit, dir, seed",
+                 "UTCP_IMPAIR: %s is none of delay, loss, burst, duplicate, corrupt, reorder, "
+                 "mark, rate, limit, dir, seed",
                  name);
 }
 

@@ -3,7 +3,8 @@
  * Theory of operation
  *
  * A packet that enters the link meets chance in netem's order: duplication, loss, corruption, then
- * delay or the short cut of reordering. With a rate, it first waits for the packets before it to be
+ * delay or the short cut of reordering; a mark comes before corruption. Losses in bursts follow
+ * Gilbert's model: the link is good or bad, and while it is bad everything is lost. With a rate, it first waits for the packets before it to be
  * serialised. Out of this comes the moment at which the packet is due, and it waits in a heap by
  * that moment (and by order of arrival among equals), so jitter reorders packets as netem does.
  *
@@ -31,6 +32,7 @@ struct impair {
     uint64_t random;    /* state of splitmix64 */
     uint64_t line_free; /* when the last packet will have been serialised */
     uint64_t arrivals;
+    bool bad; /* everything is lost, see above */
     size_t slot_bytes;
     uint32_t limit;
     uint32_t waiting; /* packets in the heap */
@@ -43,7 +45,7 @@ bool impair_active(const struct impair_config *config, enum impair_direction dir
 {
     return (config->directions & direction) &&
            (config->delay_ns || config->jitter_ns || config->loss || config->duplicate ||
-            config->corrupt || config->rate_bps);
+            config->corrupt || config->mark || config->rate_bps);
 }
 
 struct impair *impair_create(const struct impair_config *config, enum impair_direction direction,
@@ -83,6 +85,21 @@ static uint64_t draw(struct impair *link)
 static bool chance(struct impair *link, uint32_t millionths)
 {
     return millionths && draw(link) % MILLION < millionths;
+}
+
+/* The chances of changing between good and bad are such that the link is bad for the share of packets
+ * that is to be lost, and for so many of them in a row. */
+static bool lost(struct impair *link)
+{
+    uint64_t loss = link->config.loss, burst = link->config.burst;
+
+    if (burst <= 1 || loss >= MILLION)
+        return chance(link, link->config.loss);
+    if (link->bad)
+        link->bad = !chance(link, (uint32_t)(MILLION / burst));
+    else
+        link->bad = chance(link, (uint32_t)(MILLION * loss / ((MILLION - loss) * burst)));
+    return link->bad;
 }
 
 /* ---- the heap ---- */
@@ -144,6 +161,22 @@ static uint64_t due_time(struct impair *link, size_t len, uint64_t now)
     return due;
 }
 
+/* RFC 3168: a router may turn either of the two codepoints that say "capable" into the mark. The sum in
+ * the IPv4 header changes by as much (RFC 1624). */
+static void mark(uint8_t *packet, size_t len)
+{
+    uint8_t *tos = packet + 1, *checksum = packet + 10;
+    uint32_t sum;
+
+    if (len < 20 || packet[0] >> 4 != 4 || (*tos & 3) == 0 || (*tos & 3) == 3)
+        return;
+    sum = (uint32_t)checksum[0] << 8 | checksum[1];
+    sum = 0xffff - (0xffff - sum + 3 - (*tos & 3U)) % 0xffff;
+    *tos |= 3;
+    checksum[0] = (uint8_t)(sum >> 8);
+    checksum[1] = (uint8_t)sum;
+}
+
 static void enqueue(struct impair *link, const uint8_t *packet, size_t len, unsigned flags,
                     uint64_t now)
 {
@@ -157,6 +190,8 @@ static void enqueue(struct impair *link, const uint8_t *packet, size_t len, unsi
     slot = &link->slots[link->heap[index]];
     copy = link->bytes + link->heap[index] * link->slot_bytes;
     memcpy(copy, packet, len);
+    if (chance(link, link->config.mark))
+        mark(copy, len);
     if (len && chance(link, link->config.corrupt)) {
         uint64_t bit = draw(link) % (len * 8);
 
@@ -173,7 +208,7 @@ void impair_push(struct impair *link, const uint8_t *packet, size_t len, unsigne
 {
     int copies = 1 + chance(link, link->config.duplicate);
 
-    for (copies -= chance(link, link->config.loss); copies > 0; copies--)
+    for (copies -= lost(link); copies > 0; copies--)
         enqueue(link, packet, len, flags, now);
 }
 

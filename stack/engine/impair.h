@@ -17,9 +17,11 @@ struct impair_config {
     uint64_t delay_ns;
     uint64_t jitter_ns; /* added or taken away, uniformly */
     uint32_t loss;
+    uint32_t burst; /* packets lost in a row on average; 0 = each is lost on its own */
     uint32_t duplicate;
     uint32_t corrupt;  /* one bit of the packet is flipped */
     uint32_t reorder;  /* packets that go at once instead of being delayed */
+    uint32_t mark;     /* of packets that are ECN-capable, those marked "congestion experienced" */
     uint64_t rate_bps; /* bits per second, 0 = unlimited */
     uint32_t limit;    /* packets that wait at most, later ones are dropped; 0 = 1000 */
     unsigned directions;
