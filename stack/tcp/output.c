@@ -78,15 +78,20 @@ static bool short_segment_allowed(const struct utcp_conn *conn, uint32_t len, bo
     return len >= conn->snd_wnd_max / 2;
 }
 
-/* What goes as one packet, in whole segments as far as it has more than one. */
-static uint32_t whole_segments(const struct utcp_conn *conn, uint32_t len)
+static uint32_t largest_packet(const struct utcp_conn *conn)
 {
     uint32_t payload = segment_payload(conn);
     uint32_t most = (uint32_t)conn->stack->settings.gso / payload * payload;
 
-    if (most < payload)
-        most = payload;
-    return len > most ? most : len - len % payload;
+    return most > payload ? most : payload;
+}
+
+/* What goes as one packet, in whole segments as far as it has more than one. */
+static uint32_t whole_segments(const struct utcp_conn *conn, uint32_t len)
+{
+    uint32_t most = largest_packet(conn);
+
+    return len > most ? most : len - len % segment_payload(conn);
 }
 
 /* Bytes of new data to send, 0 = none now. */
@@ -99,7 +104,7 @@ static uint32_t data_to_send(const struct utcp_conn *conn)
     queued = snd_end(conn) - conn->snd_nxt;
     len = min_u32(queued, usable_window(conn));
     whole = whole_segments(conn, len);
-    if (len - whole < segment_payload(conn) && len > whole &&
+    if (len > whole && len <= largest_packet(conn) &&
         short_segment_allowed(conn, len - whole, len == queued))
         return len;
     return whole;

@@ -88,6 +88,27 @@ static void a_trickle_does_not_widen_the_congestion_window(void **state)
     drop_sent();
 }
 
+/* 44 segments of 1460 bytes are the most in 65,000; with what is left of 65,600 bytes the packet's
+ * length would not fit its field. */
+static void a_packet_of_many_segments_has_a_length_that_fits_its_field(void **state)
+{
+    struct peer peer = {.window = 1000, .mss = 1460, .wscale = 8};
+    struct utcp_packet packet;
+
+    (void)state;
+    world.settings.initial_window = 100;
+    established_client(peer);
+    inject(A, 1, 1, 1000, 0);
+    utcp_set_option(world.conn, UTCP_OPT_NODELAY, 1);
+    world.held = true;
+    write_bytes(65600);
+    while (utcp_output(world.stack, &packet, world.now)) {
+        assert_in_range(packet.header_len + packet.payload_len, 40, 65535);
+        utcp_output_done(world.stack, &packet);
+    }
+    assert_int_equal(world.conn->snd_nxt - world.conn->snd_una, 65600);
+}
+
 static void a_scaled_window_is_used_whole(void **state)
 {
     struct peer peer = {.window = 100, .mss = 1000, .wscale = 5};
@@ -408,6 +429,7 @@ int main(int argc, char *argv[])
         TEST(an_old_ack_does_not_change_the_window),
         TEST(an_ack_that_was_overtaken_does_not_change_the_window),
         TEST(a_trickle_does_not_widen_the_congestion_window),
+        TEST(a_packet_of_many_segments_has_a_length_that_fits_its_field),
         TEST(a_scaled_window_is_used_whole),
         TEST(sequence_numbers_wrap_while_sending),
         TEST(a_big_packet_is_handed_over_whole),
