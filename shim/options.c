@@ -404,20 +404,26 @@ static int get_device(const struct call *call, void *value, socklen_t *size)
 
 static int set_congestion(const struct call *call, const void *value, socklen_t size)
 {
-    char name[CONGESTION_NAME_MAX] = {0};
-    (void)call;
+    char wanted[CONGESTION_NAME_MAX] = {0};
+    const char *name;
     if ((int)size < 1)
         return -EINVAL;
     if (value == NULL)
         return -EFAULT;
-    memcpy(name, value, size < sizeof(name) ? size : sizeof(name) - 1);
-    return strcmp(name, "reno") == 0 ? 0 : -ENOENT;
+    memcpy(wanted, value, size < sizeof(wanted) ? size : sizeof(wanted) - 1);
+    for (int i = 0; (name = engine_congestion_name((size_t)i)) != NULL; i++) {
+        if (strcmp(name, wanted) == 0)
+            return set_engine_value(call, i);
+    }
+    return -ENOENT;
 }
 
 static int get_congestion(const struct call *call, void *value, socklen_t *size)
 {
-    static const char name[CONGESTION_NAME_MAX] = "reno";
-    (void)call;
+    char name[CONGESTION_NAME_MAX] = {0};
+    const char *used = engine_congestion_name((size_t)get_engine_value(call));
+    if (used != NULL)
+        memcpy(name, used, strnlen(used, sizeof(name) - 1));
     return option_write(value, size, name, sizeof(name));
 }
 
@@ -522,7 +528,7 @@ static const struct option options[] = {
     NUMBER(IPPROTO_TCP, TCP_LINGER2, WORD_LINGER2, 60, INT_MIN, INT_MAX),
     NUMBER(IPPROTO_TCP, TCP_WINDOW_CLAMP, WORD_WINDOW_CLAMP, 0, 0, INT_MAX),
     NUMBER(IPPROTO_TCP, TCP_SAVE_SYN, WORD_SAVE_SYN, 0, 0, 2),
-    {IPPROTO_TCP, TCP_CONGESTION, set_congestion, get_congestion, 0, 0, 0, 0},
+    {IPPROTO_TCP, TCP_CONGESTION, set_congestion, get_congestion, ENGINE_CONGESTION, 0, 0, 0},
 
     FLAG(IPPROTO_IP, IP_RECVERR, WORD_RECVERR, 0),
     FLAG(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, WORD_BIND_NO_PORT, 0),
@@ -554,7 +560,7 @@ static bool is_engines(const struct option *option)
 {
     return option->set == set_engine_flag || option->set == set_buffer ||
            option->set == set_engine_number || option->set == set_max_segment ||
-           option->set == set_tos || option->set == set_ttl;
+           option->set == set_tos || option->set == set_ttl || option->set == set_congestion;
 }
 
 static bool was_set(const struct option *option, const struct engine_extra *extra)

@@ -295,6 +295,7 @@ enum utcp_option {
     UTCP_OPT_TTL,       /* 1 to 255 */
     UTCP_OPT_TOS,       /* 0 to 255; the two ECN bits are the stack's */
     UTCP_OPT_MTU_DISCOVER, /* enum utcp_mtu_discover */
+    UTCP_OPT_CONGESTION,   /* the index of utcp_congestion_name(); the window stays as it is */
 };
 
 /* What a connection does about the path's MTU, numbered as Linux numbers IP_MTU_DISCOVER. */

@@ -6,6 +6,20 @@ static const struct cc_ops *const algorithms[] = {&cc_cubic, &cc_reno};
 
 #define ALGORITHMS (sizeof(algorithms) / sizeof(algorithms[0]))
 
+const struct cc_ops *cc_at(size_t i)
+{
+    return i < ALGORITHMS ? algorithms[i] : NULL;
+}
+
+size_t cc_index(const struct cc_ops *ops)
+{
+    size_t i = 0;
+
+    while (i < ALGORITHMS && algorithms[i] != ops)
+        i++;
+    return i;
+}
+
 const char *utcp_congestion_name(size_t i)
 {
     return i < ALGORITHMS ? algorithms[i]->name : NULL;

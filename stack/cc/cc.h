@@ -88,6 +88,10 @@ extern const struct cc_ops cc_cubic, cc_reno;
 /* The algorithm of that name, the default for NULL; NULL when there is none. */
 const struct cc_ops *cc_find(const char *name);
 
+/* The algorithm that utcp_congestion_name() counts as the i-th, NULL = no more; and back. */
+const struct cc_ops *cc_at(size_t i);
+size_t cc_index(const struct cc_ops *ops);
+
 /* Begins with a window of so many segments and an unbounded ssthresh. */
 void cc_init(struct cc *cc, const struct cc_ops *ops, struct cc_options options, uint32_t mss,
              uint32_t initial_segments);

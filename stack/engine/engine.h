@@ -152,9 +152,13 @@ enum engine_option {
     ENGINE_TTL,          /* 1 to 255 */
     ENGINE_TOS,          /* 0 to 255 */
     ENGINE_MTU_DISCOVER, /* 0 to 5, as Linux numbers IP_MTU_DISCOVER */
+    ENGINE_CONGESTION,   /* the index of engine_congestion_name() */
 };
 int engine_set_option(struct engine_socket *socket, enum engine_option option, uint64_t value);
 uint64_t engine_get_option(struct engine_socket *socket, enum engine_option option);
+
+/* The name of the i-th congestion control, NULL = no more. */
+const char *engine_congestion_name(size_t i);
 
 /* What a socket can be asked. Times in microseconds, sizes in bytes unless said otherwise. */
 struct engine_status {

@@ -149,6 +149,16 @@ int engine_set_option(struct engine_socket *socket, enum engine_option option, u
     return error;
 }
 
+static uint64_t default_congestion(void)
+{
+    const char *wanted = engine.config.congestion;
+    size_t i = 0;
+
+    while (wanted && strcmp(utcp_congestion_name(i), wanted))
+        i++;
+    return i;
+}
+
 static uint64_t default_option(enum engine_option option)
 {
     const struct utcp_settings *settings = &engine.config.settings;
@@ -164,6 +174,8 @@ static uint64_t default_option(enum engine_option option)
         return settings->mss ? settings->mss : 536; /* RFC 9293 section 3.7.1, as Linux says it */
     case ENGINE_MTU_DISCOVER:
         return UTCP_PMTU_WANT;
+    case ENGINE_CONGESTION:
+        return default_congestion();
     default:
         return 0;
     }

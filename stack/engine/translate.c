@@ -29,6 +29,7 @@ static const enum utcp_option core_options[ENGINE_OPTIONS] = {
     [ENGINE_TTL] = UTCP_OPT_TTL,
     [ENGINE_TOS] = UTCP_OPT_TOS,
     [ENGINE_MTU_DISCOVER] = UTCP_OPT_MTU_DISCOVER,
+    [ENGINE_CONGESTION] = UTCP_OPT_CONGESTION,
 };
 
 /* The least and greatest value of each, for sockets that have no connection yet to ask. */
@@ -44,6 +45,7 @@ static const struct {
     [ENGINE_TTL] = {1, 255},
     [ENGINE_TOS] = {0, 255},
     [ENGINE_MTU_DISCOVER] = {0, UTCP_PMTU_OMIT},
+    [ENGINE_CONGESTION] = {0, INT32_MAX}, /* names are looked up, and not made up */
 };
 
 enum utcp_option option_to_core(enum engine_option option)
@@ -54,6 +56,11 @@ enum utcp_option option_to_core(enum engine_option option)
 bool option_in_range(enum engine_option option, uint64_t value)
 {
     return value >= option_range[option].least && value <= option_range[option].most;
+}
+
+const char *engine_congestion_name(size_t i)
+{
+    return utcp_congestion_name(i);
 }
 
 static uint32_t in_segments(uint32_t bytes, uint32_t mss)

@@ -9,7 +9,7 @@
 #include "engine.h"
 #include "utcp.h"
 
-enum { ENGINE_OPTIONS = ENGINE_MTU_DISCOVER + 1 };
+enum { ENGINE_OPTIONS = ENGINE_CONGESTION + 1 };
 
 struct utcp_endpoint endpoint_to_core(const struct engine_endpoint *endpoint);
 struct engine_endpoint endpoint_from_core(const struct utcp_endpoint *core);

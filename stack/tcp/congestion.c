@@ -8,6 +8,8 @@
  *	- What is used less than that for an RTO is cut half way down to what is used.
  *	- After nothing was in flight for an RTO it halves for each RTO, down to the initial window.
  */
+#include <errno.h>
+
 #include "stack.h"
 #include "tcp/tcb.h"
 
@@ -39,10 +41,19 @@ void congestion_start(struct utcp_conn *conn)
         .hystart = (unsigned)settings->hystart,
     };
 
-    cc_init(&conn->cc, conn->stack->congestion, options, conn->mss,
-            (uint32_t)settings->initial_window);
+    cc_init(&conn->cc, conn->congestion, options, conn->mss, (uint32_t)settings->initial_window);
     conn->window_use = (struct window_use){
         .end = conn->snd_una, .since = conn->stack->now, .last_sent = conn->stack->now};
+}
+
+int congestion_choose(struct utcp_conn *conn, const struct cc_ops *ops)
+{
+    if (ops == NULL)
+        return -EINVAL;
+    conn->congestion = ops;
+    if (conn->cc.ops != NULL && conn->cc.ops != ops)
+        cc_switch(&conn->cc, ops);
+    return 0;
 }
 
 /* In slow start the window doubles in each round trip, so what fills half of the new one has filled

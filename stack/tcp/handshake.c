@@ -135,6 +135,7 @@ static void inherit(struct utcp_conn *child, const struct utcp_conn *listener)
     child->ttl = listener->ttl;
     child->tos = listener->tos;
     child->mtu_discover = listener->mtu_discover;
+    child->congestion = listener->congestion;
 }
 
 void tcp_listen_syn(struct utcp_conn *listener, const struct tcp_segment *segment)

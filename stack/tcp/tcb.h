@@ -192,7 +192,8 @@ struct utcp_conn {
     struct rtt rtt;
     utcp_time syn_sent_at; /* 0 = more than once, so it is no RTT sample (Karn) */
     struct recovery recovery;
-    struct cc cc;
+    const struct cc_ops *congestion; /* the algorithm wanted */
+    struct cc cc;                    /* from ESTABLISHED on */
     struct window_use window_use;
     unsigned backoff;         /* time-outs (or probes) in a row: each doubles the next interval */
     unsigned unanswered;      /* ... since the peer last answered: too many end the connection */
@@ -423,6 +424,9 @@ uint64_t rtt_rto(const struct rtt *rtt, const struct utcp_settings *settings, un
 /* ---- congestion.c ---- */
 
 void congestion_start(struct utcp_conn *conn);
+
+/* Takes another algorithm, now or when the connection begins; -EINVAL for NULL. */
+int congestion_choose(struct utcp_conn *conn, const struct cc_ops *ops);
 
 /* New data was acknowledged outside a reduction; rtt is a sample in ns, 0 = none. */
 void congestion_on_ack(struct utcp_conn *conn, uint32_t acked, uint32_t in_flight_before,

@@ -416,6 +416,8 @@ int utcp_set_option(struct utcp_conn *conn, enum utcp_option option, uint64_t va
         if (conn->had_peer)
             tcp_look_up_path(conn);
         return 0;
+    case UTCP_OPT_CONGESTION:
+        return congestion_choose(conn, cc_at((size_t)value));
     }
     return -EINVAL;
 }
@@ -441,6 +443,8 @@ uint64_t utcp_get_option(const struct utcp_conn *conn, enum utcp_option option)
         return conn->tos;
     case UTCP_OPT_MTU_DISCOVER:
         return conn->mtu_discover;
+    case UTCP_OPT_CONGESTION:
+        return cc_index(conn->congestion);
     }
     return 0;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Congestion control: the algorithms on their own, by what they are told, and what the connection
  * tells them. */
+#include <errno.h>
+
 #include "cc/hystart.h"
 #include "harness.h"
 
@@ -686,6 +688,40 @@ static void a_window_that_was_closed_for_long_opens_to_slow_start(void **state)
     assert_int_equal(drop_sent(), 10);
 }
 
+/* ---- choosing ---- */
+
+static void another_algorithm_goes_on_with_the_same_window(void **state)
+{
+    (void)state;
+    with_36_segments();
+    world.conn->cc.ssthresh = 50000;
+    assert_int_equal(utcp_get_option(world.conn, UTCP_OPT_CONGESTION), 1);
+    assert_string_equal(utcp_congestion_name(1), "reno");
+    assert_int_equal(utcp_set_option(world.conn, UTCP_OPT_CONGESTION, 0), 0);
+    assert_string_equal(world.conn->cc.ops->name, "cubic");
+    assert_int_equal(world.conn->cc.cwnd, 36000);
+    assert_int_equal(world.conn->cc.ssthresh, 50000);
+    assert_int_equal(utcp_get_option(world.conn, UTCP_OPT_CONGESTION), 0);
+    assert_int_equal(utcp_set_option(world.conn, UTCP_OPT_CONGESTION, 2), -EINVAL);
+    write_bytes(36000);
+    acks(62001); /* 14 up to ssthresh; 22 are left, and buy one */
+    assert_int_equal(world.conn->cc.cwnd, 51000);
+    drop_sent();
+}
+
+static void what_is_accepted_has_its_listener_s_algorithm(void **state)
+{
+    (void)state;
+    start_listening(5);
+    utcp_set_option(world.listener, UTCP_OPT_CONGESTION, 0);
+    inject_syn(S, 0, 0, plain_peer(WIN));
+    drop_sent();
+    acks(1);
+    world.conn = utcp_accept(world.listener, &world);
+    assert_non_null(world.conn);
+    assert_string_equal(world.conn->cc.ops->name, "cubic");
+}
+
 int main(int argc, char *argv[])
 {
     const struct CMUnitTest tests[] = {
@@ -727,6 +763,8 @@ int main(int argc, char *argv[])
         TEST(without_slow_start_after_idle_the_window_stays),
         TEST(a_window_that_is_not_used_is_cut_half_way_for_each_rto),
         TEST(a_window_that_was_closed_for_long_opens_to_slow_start),
+        TEST(another_algorithm_goes_on_with_the_same_window),
+        TEST(what_is_accepted_has_its_listener_s_algorithm),
     };
 
     select_test(argc, argv);
