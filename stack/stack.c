@@ -67,7 +67,8 @@ void utcp_settings_init(struct utcp_settings *settings)
 
 static bool settings_valid(const struct utcp_settings *settings)
 {
-    bool valid = settings->port_first <= settings->port_last;
+    bool valid = settings->port_first <= settings->port_last &&
+                 (settings->mss == 0 || settings->mss >= MSS_LEAST);
 
     /* A bound of 0 makes `value < 0` always false, which the compiler would tell us for each. */
 #define SETTING_VALID(name, initial, least, most, unit, text) \

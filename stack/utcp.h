@@ -80,6 +80,8 @@ struct utcp_slice {
     X(window_scaling, 1, 0, 1, bool, "offer and accept window scaling (RFC 7323)") \
     X(wscale, 7, 0, 14, count, "shift count to announce (RFC 7323 section 2.3)") \
     X(sack, 1, 0, 1, bool, "offer and accept selective acknowledgments (RFC 2018)") \
+    X(timestamps, 1, 0, 2, count, \
+      "timestamps (RFC 7323): 0 none, 1 with a random offset, 2 without (Linux: tcp_timestamps)") \
     X(dsack, 1, 0, 1, bool, "tell the peer of duplicates (RFC 2883)") \
     X(rack, 1, 0, 1, bool, "detect losses by time (RFC 8985), not by count (RFC 6675)") \
     X(tail_probe, 1, 0, 1, bool, "probe for the loss of the last segments (RFC 8985)") \
@@ -389,6 +391,7 @@ void utcp_info(const struct utcp_conn *conn, struct utcp_info *info);
     X(tcp_out_of_order, "segments received out of order") \
     X(tcp_duplicates, "segments received that brought nothing new") \
     X(tcp_listen_overflows, "SYNs dropped: the backlog was full") \
+    X(tcp_paws, "segments dropped: their timestamps were old (PAWS)") \
     X(tcp_challenge_acks, "challenge ACKs sent (RFC 5961)") \
     X(replies_dropped, "replies dropped: too many wait already, or no memory")
 /* clang-format on */

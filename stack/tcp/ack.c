@@ -64,16 +64,25 @@ static void take_new_ack(struct utcp_conn *conn, tcp_seq ack, struct delivery *d
     tcp_timer_stop(conn, TIMER_RETRANSMIT);
 }
 
-/* What was sent first of what is delivered took longest: that is what a time-out must allow for. */
-static void measure(struct utcp_conn *conn, const struct delivery *delivery)
+/* What was sent first of what is delivered took longest: that is what a time-out must allow for. Of what
+ * went twice only the echo can tell: RFC 7323 section 4.1, "only if the segment advances the left edge
+ * of the send window". As Linux, our own clock is preferred where it knows. */
+static void measure(struct utcp_conn *conn, const struct tcp_segment *segment,
+                    const struct delivery *delivery)
 {
     struct utcp_stack *stack = conn->stack;
+    uint64_t longest, least;
 
-    if (delivery->first_at == 0)
-        return;
-    rtt_sample(&conn->rtt, &stack->settings, stack->now - delivery->first_at, conn->snd_una,
-               conn->snd_nxt);
-    rtt_note_min(&conn->rtt, stack->now - delivery->last_at, stack->now);
+    if (delivery->first_at != 0) {
+        longest = stack->now - delivery->first_at;
+        least = stack->now - delivery->last_at;
+    } else {
+        longest = least = timestamps_rtt(conn, &segment->options);
+        if (delivery->acked == 0 || longest == 0)
+            return;
+    }
+    rtt_sample(&conn->rtt, &stack->settings, longest, conn->snd_una, conn->snd_nxt);
+    rtt_note_min(&conn->rtt, least, stack->now);
 }
 
 /* In a reduction the window goes its own way. */
@@ -129,7 +138,7 @@ static void take_delivery(struct utcp_conn *conn, const struct tcp_segment *segm
         take_new_ack(conn, segment->ack, delivery);
     if (conn->sack_ok && segment->options.sack_count > 0)
         sack_take(conn, segment, delivery);
-    measure(conn, delivery);
+    measure(conn, segment, delivery);
     recovery_on_ack(conn, delivery);
     grow_window(conn, delivery);
 }
@@ -141,6 +150,8 @@ bool tcp_take_ack(struct utcp_conn *conn, const struct tcp_segment *segment)
         .prior_sacked = flight_highest_sacked(conn),
         .in_flight = in_flight(conn),
         .duplicate = is_duplicate(conn, segment),
+        .has_ts_echo = conn->timestamps_ok && segment->options.has_timestamps,
+        .ts_echo = segment->options.ts_echo,
     };
 
     if (!acceptable(conn, segment)) {
@@ -149,6 +160,7 @@ bool tcp_take_ack(struct utcp_conn *conn, const struct tcp_segment *segment)
         stack_want_send(conn);
         return false;
     }
+    timestamps_note(conn, segment);
     take_delivery(conn, segment, &delivery);
     update_window(conn, segment, delivery.acked > 0);
     take_answer_to_probe(conn);

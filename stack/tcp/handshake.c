@@ -9,9 +9,6 @@
  * implementations MUST assume a default send MSS of 536". */
 #define MSS_DEFAULT 536
 
-/* What Linux holds to be the least: CVE-2019-11479 is a story of a peer that says 1. */
-#define MSS_LEAST 48
-
 /* A listener keeps so many half-open connections, or its backlog, whichever is more. */
 #define HALF_OPEN_LEAST 16
 
@@ -45,6 +42,7 @@ void tcp_start_sending(struct utcp_conn *conn)
     conn->snd_buf_seq = conn->iss + 1;
     conn->rcv_wscale = choose_wscale(conn);
     tcp_look_up_path(conn);
+    timestamps_start(conn);
     conn->had_peer = true;
     conn->send_syn = true;
     rtt_init(&conn->rtt, settings);
@@ -56,6 +54,7 @@ static void learn_options(struct utcp_conn *conn, const struct tcp_options *opti
 {
     uint32_t mss = options->mss != 0 ? options->mss : MSS_DEFAULT;
 
+    timestamps_learn_syn(conn, options);
     conn->peer_mss = mss > MSS_LEAST ? mss : MSS_LEAST;
     tcp_sync_mss(conn);
     /* RFC 7323 section 2.2: scaling is on "only if both" sent the option. */
@@ -82,13 +81,14 @@ void tcp_learn_syn(struct utcp_conn *conn, const struct tcp_segment *segment)
     conn->snd_wl2 = segment->ack;
 }
 
-/* RFC 6298 section 3 (Karn): not when the SYN went more than once. */
-static void measure_handshake(struct utcp_conn *conn)
+/* RFC 6298 section 3 (Karn): when the SYN went more than once only its timestamp can tell. */
+static void measure_handshake(struct utcp_conn *conn, const struct tcp_options *options)
 {
     struct utcp_stack *stack = conn->stack;
-    uint64_t sample = stack->now - conn->syn_sent_at;
+    uint64_t sample =
+        conn->syn_sent_at != 0 ? stack->now - conn->syn_sent_at : timestamps_rtt(conn, options);
 
-    if (conn->syn_sent_at == 0)
+    if (conn->syn_sent_at == 0 && sample == 0)
         return;
     rtt_sample(&conn->rtt, &stack->settings, sample, conn->snd_una, conn->snd_nxt);
     rtt_note_min(&conn->rtt, sample, stack->now);
@@ -107,7 +107,7 @@ void tcp_establish(struct utcp_conn *conn, const struct tcp_segment *segment)
     conn->snd_wnd_max = conn->snd_wnd;
     conn->snd_wl1 = segment->seq;
     conn->snd_wl2 = segment->ack;
-    measure_handshake(conn);
+    measure_handshake(conn, &segment->options);
     congestion_start(conn);
     tcp_set_state(conn, TCP_ESTABLISHED);
     if (conn->fin_queued)

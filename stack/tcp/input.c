@@ -83,8 +83,10 @@ static void input_syn_sent(struct utcp_conn *conn, const struct tcp_segment *seg
 {
     bool acks = (segment->flags & TCP_ACK) != 0;
 
-    /* "First, check the ACK bit: If SEG.ACK =< ISS or SEG.ACK > SND.NXT, send a reset" */
-    if (acks && (seq_le(segment->ack, conn->iss) || seq_gt(segment->ack, conn->snd_nxt))) {
+    /* "First, check the ACK bit: If SEG.ACK =< ISS or SEG.ACK > SND.NXT, send a reset". As Linux, also
+     * when it echoes a time that was none of ours. */
+    if (acks && (seq_le(segment->ack, conn->iss) || seq_gt(segment->ack, conn->snd_nxt) ||
+                 !timestamps_echo_possible(conn, segment))) {
         tcp_reset_reply(conn->stack, segment);
         return;
     }
@@ -127,14 +129,36 @@ static bool in_window(const struct utcp_conn *conn, const struct tcp_segment *se
 static void answer_out_of_window(struct utcp_conn *conn, const struct tcp_segment *segment)
 {
     utcp_time now = conn->stack->now;
+    tcp_seq end = segment->seq + segment->payload_len;
 
     if (segment->payload_len == 0) {
         if (conn->oow_ack_time != 0 && now - conn->oow_ack_time < OOW_ACK_INTERVAL)
             return;
         conn->oow_ack_time = now;
+    } else if (seq_lt(segment->seq, conn->rcv_nxt)) {
+        sack_note_duplicate(conn, segment->seq, seq_min(end, conn->rcv_nxt));
     }
     tcp_ack_due(conn);
     stack_want_send(conn);
+}
+
+/* RFC 7323 section 5.3, R1: "... then treat the arriving segment as not acceptable: Send an
+ * acknowledgment in reply ... and drop the segment". A RST is exempt: section 5.2. A segment without
+ * the option is taken as it is, as on Linux; the RFC would have it dropped. */
+static enum verdict check_timestamps(struct utcp_conn *conn, const struct tcp_segment *segment)
+{
+    uint32_t window = (uint32_t)segment->window << conn->snd_wscale;
+
+    if ((segment->flags & TCP_RST) != 0 || !timestamps_are_old(conn, segment))
+        return GO_ON;
+    /* As Linux (tcp_disordered_ack()): an ACK that was overtaken is a duplicate, and its SACK blocks
+     * are true. With another window than the present one it would be answered there; here it is only
+     * dropped: the window is as old as the rest, and the answer would help nobody. */
+    if (timestamps_overtaken(conn, segment))
+        return window == conn->snd_wnd ? GO_ON : DROP;
+    conn->stack->counters.tcp_paws++;
+    answer_out_of_window(conn, segment);
+    return DROP;
 }
 
 /* "First, check sequence number" */
@@ -333,8 +357,9 @@ static void input_synchronized(struct utcp_conn *conn, struct tcp_segment *segme
         reopen(conn, segment);
         return;
     }
-    if (check_sequence(conn, segment) == DROP || check_reset(conn, segment) == DROP ||
-        check_syn(conn, segment) == DROP || check_ack(conn, segment) == DROP)
+    if (check_timestamps(conn, segment) == DROP || check_sequence(conn, segment) == DROP ||
+        check_reset(conn, segment) == DROP || check_syn(conn, segment) == DROP ||
+        check_ack(conn, segment) == DROP)
         return;
     take_text_and_fin(conn, segment);
 }

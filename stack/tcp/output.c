@@ -17,6 +17,7 @@
 #define TCP_OPTIONS_MAX 40
 #define SACK_OPTION 4 /* with its padding */
 #define SACK_BLOCK 8
+#define PAYLOAD_LEAST 8 /* bytes of data beside the options, however narrow the path */
 
 struct plan {
     tcp_seq seq;
@@ -59,8 +60,10 @@ static uint32_t segment_payload(const struct utcp_conn *conn)
 
 uint32_t tcp_option_room(const struct utcp_conn *conn)
 {
-    (void)conn;
-    return TCP_OPTIONS_MAX - SACK_OPTION;
+    uint32_t room =
+        min_u32(TCP_OPTIONS_MAX - timestamps_bytes(conn), room_below(conn->mss, PAYLOAD_LEAST));
+
+    return room_below(room, SACK_OPTION);
 }
 
 /*
@@ -281,6 +284,20 @@ static void fill_syn_options(const struct utcp_conn *conn, struct tcp_options *o
     options->wscale = conn->rcv_wscale;
 }
 
+static void fill_options(struct utcp_conn *conn, bool syn, struct tcp_options *options)
+{
+    bool offers = conn->state == TCP_SYN_SENT && conn->stack->settings.timestamps != 0;
+
+    if (syn)
+        fill_syn_options(conn, options);
+    else
+        sack_write(conn, options);
+    /* RFC 7323 section 3.2: "Once TSopt has been successfully negotiated, ... TSopt MUST be sent in
+     * every non-<RST> segment". */
+    if (conn->timestamps_ok || offers)
+        timestamps_write(conn, options);
+}
+
 /* RFC 7323 section 2.2: the window of a SYN is never scaled. */
 static uint16_t syn_window(const struct utcp_conn *conn)
 {
@@ -311,10 +328,7 @@ static void write_packet(struct utcp_conn *conn, const struct plan *plan,
 
     segment.window = syn ? syn_window(conn) : tcp_advertise(conn);
     payload = segment_payload(conn);
-    if (syn)
-        fill_syn_options(conn, &segment.options);
-    else
-        sack_write(conn, &segment.options);
+    fill_options(conn, syn, &segment.options);
     *packet = (struct utcp_packet){.tcp_offset = IPV4_HEADER, .payload_len = plan->len};
     tcp_len = tcp_write(packet->header + IPV4_HEADER, &segment);
     packet->header_len = IPV4_HEADER + tcp_len;

@@ -60,6 +60,7 @@ void tcp_sync_mss(struct utcp_conn *conn)
     conn->mss = tcp_path_mss(conn);
     if (conn->peer_mss > 0 && conn->peer_mss < conn->mss)
         conn->mss = conn->peer_mss;
+    conn->mss -= timestamps_bytes(conn);
     if (cc->ops == NULL || conn->mss == old)
         return;
     cc->mss = conn->mss;

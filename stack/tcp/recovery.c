@@ -359,8 +359,10 @@ void recovery_on_sent(struct utcp_conn *conn, uint32_t len, bool resent)
         return;
     undo->resent = true;
     undo->undelivered += len;
-    if (undo->first_resent == 0)
+    if (undo->first_resent == 0) {
         undo->first_resent = conn->stack->now;
+        undo->first_resent_ts = timestamps_now(conn);
+    }
 }
 
 /* ---- the time-out ---- */

@@ -16,6 +16,7 @@
  *	undo.c      taking back what proves to be spurious
  *	path.c      the path's MTU, and the MSS that follows from it
  *	timer.c     the timers
+ *	timestamps.c times in segments, and what they tell
  *	rtt.c       RTT and RTO
  *	user.c      the user calls
  */
@@ -179,7 +180,7 @@ struct utcp_conn {
         sack_recent[SACK_BLOCKS_MAX]; /* numbers in the ranges that changed last, newest first */
     struct range dsack;               /* the duplicate to tell of, empty = none */
 
-    uint32_t mss;       /* payload bytes of the segments we send */
+    uint32_t mss;       /* payload bytes of the segments we send, with timestamps but no SACK */
     uint32_t mss_limit; /* the user's or the stack's, 0 = none */
     uint32_t peer_mss;  /* what the peer announced, 0 = nothing yet */
     struct path path;   /* as it was known at the last look */
@@ -188,6 +189,13 @@ struct utcp_conn {
     uint8_t snd_wscale, rcv_wscale;
     bool wscale_ok; /* both sides offered */
     bool sack_ok;   /* ... */
+
+    /* RFC 7323. Times are of the sender's clock; ours has ms. */
+    bool timestamps_ok;     /* both sides offered */
+    uint32_t ts_offset;     /* of our clock */
+    uint32_t ts_first;      /* of our first SYN */
+    uint32_t ts_recent;     /* TS.Recent: the peer's, to echo; 0 = none yet */
+    utcp_time ts_recent_at; /* when it came */
 
     struct rtt rtt;
     utcp_time syn_sent_at; /* 0 = more than once, so it is no RTT sample (Karn) */
@@ -335,6 +343,36 @@ void tcp_listen_syn(struct utcp_conn *listener, const struct tcp_segment *segmen
 
 /* RFC 9293 section 3.10.7.4, fifth, for synchronized states: false = drop the segment. */
 bool tcp_take_ack(struct utcp_conn *conn, const struct tcp_segment *segment);
+
+/* ---- timestamps.c ---- */
+
+/* What the clock shows that goes into a segment sent now. */
+uint32_t timestamps_now(const struct utcp_conn *conn);
+
+/* Sets the clock of a connection about to send its SYN. */
+void timestamps_start(struct utcp_conn *conn);
+
+void timestamps_learn_syn(struct utcp_conn *conn, const struct tcp_options *options);
+
+/* Bytes that they take from each segment. */
+uint32_t timestamps_bytes(const struct utcp_conn *conn);
+
+void timestamps_write(const struct utcp_conn *conn, struct tcp_options *options);
+
+/* PAWS: the segment is an old duplicate. */
+bool timestamps_are_old(const struct utcp_conn *conn, const struct tcp_segment *segment);
+
+/* Of one that is: a bare ACK that tells what is known already, overtaken on its way. */
+bool timestamps_overtaken(const struct utcp_conn *conn, const struct tcp_segment *segment);
+
+/* Takes the time of an acceptable segment for the next echo, if it is due. */
+void timestamps_note(struct utcp_conn *conn, const struct tcp_segment *segment);
+
+/* False when a SYN-ACK echoes what no SYN of ours has said. */
+bool timestamps_echo_possible(const struct utcp_conn *conn, const struct tcp_segment *segment);
+
+/* The round trip in ns that an echo tells of, 0 = none. */
+uint64_t timestamps_rtt(const struct utcp_conn *conn, const struct tcp_options *options);
 
 /* ---- sack.c ---- */
 

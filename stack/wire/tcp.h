@@ -13,6 +13,10 @@
 
 #define TCP_HEADER 20
 
+/* What Linux holds to be the least MSS, full options and 8 bytes of data: CVE-2019-11479 is a story
+ * of a peer that says 1. */
+#define MSS_LEAST 48
+
 enum tcp_flags {
     TCP_FIN = 1,
     TCP_SYN = 2,

@@ -74,12 +74,15 @@ int world_setup(void **state)
         .peer_isn = 100000,
         .peer_port = PEER_PORT,
         .peer_mss = 1460,
+        .peer_clock = 7000,
         .memory_left = SIZE_MAX,
         .written = 1,
         .read = 1,
     };
     utcp_settings_init(&world.settings);
     world.settings.sack = 0;
+    world.settings.timestamps = 0;
+    world.began = world.now;
     return 0;
 }
 
@@ -169,6 +172,19 @@ static void check_right_edge(const struct tcp_segment *segment)
     world.right_edge_known = true;
 }
 
+static void check_time(const struct tcp_segment *segment)
+{
+    if ((segment->flags & TCP_RST) != 0)
+        return;
+    if ((segment->flags & TCP_SYN) != 0)
+        world.ts_offset = segment->options.ts_value - (uint32_t)(world.now / UTCP_MSEC);
+    if (world.timestamps)
+        assert_true(segment->options.has_timestamps);
+    if (segment->options.has_timestamps)
+        assert_int_equal(segment->options.ts_value, own_time());
+    world.ts_last = segment->options.ts_value;
+}
+
 static void check_sent(const struct sent_packet *packet)
 {
     struct tcp_segment segment;
@@ -182,8 +198,9 @@ static void check_sent(const struct sent_packet *packet)
         world.right_edge_known = false;
     }
     assert_true(packet->len <= world.mtu_bytes);
-    assert_true(segment.payload_len <= world.peer_mss);
+    assert_true(segment.payload_len <= world.peer_mss - (world.timestamps ? 12u : 0));
     check_right_edge(&segment);
+    check_time(&segment);
     for (uint32_t i = 0; i < segment.payload_len; i++)
         assert_int_equal(segment.payload[i], pattern(segment.seq - world.iss + i));
 }
@@ -301,6 +318,7 @@ static struct tcp_options options_of(struct peer peer)
         .has_wscale = peer.wscale != NO_WSCALE,
         .wscale = peer.wscale != NO_WSCALE ? (uint8_t)peer.wscale : 0,
         .sack_permitted = peer.sack,
+        .has_timestamps = peer.timestamps,
     };
 }
 
@@ -340,7 +358,7 @@ static void describe(char text[TEXT_MAX], const struct tcp_segment *segment)
     describe_options(text + len, TEXT_MAX - len, &segment->options);
 }
 
-static void describe_next(char text[TEXT_MAX])
+static void describe_next(char text[TEXT_MAX], bool with_time)
 {
     struct tcp_segment segment;
     struct sent_packet packet;
@@ -356,6 +374,7 @@ static void describe_next(char text[TEXT_MAX])
         if ((segment.flags & TCP_ACK) != 0)
             segment.ack -= world.peer_isn;
         shift_sack(&segment.options, -world.peer_isn);
+        segment.options.has_timestamps = segment.options.has_timestamps && with_time;
         describe(text, &segment);
     } else {
         snprintf(text, TEXT_MAX, "a packet of protocol %u", packet.bytes[9]);
@@ -366,7 +385,13 @@ static void describe_next(char text[TEXT_MAX])
 void expect_syn_at(const char *file, int line, unsigned flags, tcp_seq seq, tcp_seq ack,
                    struct peer peer)
 {
-    expect_at(file, line, flags, seq, ack, peer.window, 0, options_of(peer));
+    struct tcp_options options = options_of(peer);
+
+    if (peer.timestamps) {
+        options.ts_value = own_time();
+        options.ts_echo = (flags & TCP_ACK) != 0 ? peer_time() : 0;
+    }
+    expect_at(file, line, flags, seq, ack, peer.window, 0, options);
 }
 
 void expect_at(const char *file, int line, unsigned flags, tcp_seq seq, tcp_seq ack,
@@ -384,7 +409,7 @@ void expect_at(const char *file, int line, unsigned flags, tcp_seq seq, tcp_seq 
     };
 
     describe(expected, &segment);
-    describe_next(got);
+    describe_next(got, options.has_timestamps);
     if (strcmp(expected, got) == 0)
         return;
     print_error("expected %s\n     got %s\n", expected, got);
@@ -397,7 +422,7 @@ void expect_nothing_at(const char *file, int line)
 
     if (sent_count == 0)
         return;
-    describe_next(got);
+    describe_next(got, true);
     print_error("expected nothing\n     got %s\n", got);
     _fail(file, line);
 }
@@ -451,6 +476,23 @@ static void inject_segment(struct tcp_segment *segment)
     inject_bytes(packet, len);
 }
 
+uint32_t own_time(void)
+{
+    return (uint32_t)(world.now / UTCP_MSEC) + world.ts_offset;
+}
+
+uint32_t peer_time(void)
+{
+    return (uint32_t)((world.now - world.began) / UTCP_MSEC) + world.peer_clock;
+}
+
+static void set_time(struct tcp_options *options)
+{
+    options->has_timestamps = true;
+    options->ts_value = peer_time();
+    options->ts_echo = world.ts_last;
+}
+
 void inject(unsigned flags, tcp_seq seq, tcp_seq ack, uint16_t window, uint32_t len)
 {
     inject_with(flags, seq, ack, window, len, (struct tcp_options){0});
@@ -469,6 +511,8 @@ void inject_with(unsigned flags, tcp_seq seq, tcp_seq ack, uint16_t window, uint
     };
 
     shift_sack(&segment.options, world.iss);
+    if (world.timestamps && !world.silent && !options.has_timestamps && (flags & TCP_RST) == 0)
+        set_time(&segment.options);
     inject_segment(&segment);
 }
 
@@ -483,6 +527,9 @@ void inject_syn(unsigned flags, tcp_seq seq, tcp_seq ack, struct peer peer)
     };
 
     world.peer_scales = segment.options.has_wscale;
+    world.timestamps = peer.timestamps && world.settings.timestamps != 0;
+    if (peer.timestamps)
+        set_time(&segment.options);
     inject_segment(&segment);
 }
 

@@ -2,8 +2,8 @@
 /*
  * One stack in virtual time with one peer, whose packets the test writes by hand.
  *
- * Before each test world_setup() makes a world with defaults, but plain segments without SACK; a
- * test may change settings, and the constructors below create the stack from them. After each call the stack's invariants are checked
+ * Before each test world_setup() makes a world with defaults, but plain segments without SACK and
+ * timestamps; a test may change settings, and the constructors below create the stack from them. After each call the stack's invariants are checked
  * (utcp_check()) and what it sends is taken apart: checksums must be good, no segment may be longer
  * than the peer's MSS, and the right edge of its window may never move left. The segments wait in a
  * queue for expect(). At the end every byte of memory must have been given back.
@@ -56,6 +56,7 @@ struct peer {
     uint16_t mss; /* 0 = no option */
     int wscale;   /* NO_WSCALE = no option */
     bool sack;    /* SACK permitted */
+    bool timestamps;
 };
 
 /*
@@ -68,6 +69,10 @@ struct peer {
  * peer_isn, peer_port  the peer's; may be changed at any time
  * own_wscale, peer_scales  what the SYNs said of scaling
  * events, last_ready  how many events there were, and what the last one said
+ * timestamps  the SYNs agreed on them. Then injected segments without any have the peer's time and
+ *             the echo of the last of ours, unless silent is set; and those expected without any
+ *             must have had the time of their sending, whatever they echoed
+ * peer_clock  what the peer's clock shows at the beginning, ms
  * held        packets stay in the stack until it is false and release() is called
  */
 struct world {
@@ -81,6 +86,9 @@ struct world {
     uint16_t peer_mss;
     uint8_t own_wscale;
     bool peer_scales;
+    bool timestamps, silent;
+    uint32_t peer_clock, ts_offset, ts_last; /* of ours: what it shows at time 0, and last showed */
+    utcp_time began;
     bool held;
     size_t memory_bytes, memory_left;
     uint64_t random;
@@ -133,6 +141,10 @@ void inject(unsigned flags, tcp_seq seq, tcp_seq ack, uint16_t window, uint32_t 
 void inject_with(unsigned flags, tcp_seq seq, tcp_seq ack, uint16_t window, uint32_t len,
                  struct tcp_options options);
 void inject_syn(unsigned flags, tcp_seq seq, tcp_seq ack, struct peer peer);
+
+/* What the two clocks for timestamps show. */
+uint32_t own_time(void);
+uint32_t peer_time(void);
 
 /* Any packet, as it is. */
 void inject_bytes(const uint8_t *packet, size_t len);
