@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/sock_diag.h>
 #include <linux/tcp.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -354,6 +355,27 @@ static int get_info(const struct call *call, void *value, socklen_t *size)
     return tcp_info_get(call->socket, value, size);
 }
 
+/* No algorithm has more to tell than TCP_INFO. */
+static int get_cc_info(const struct call *call, void *value, socklen_t *size)
+{
+    (void)call;
+    return option_write(value, size, "", 0);
+}
+
+/* Memory of the socket, as far as there is a figure: both buffers, and what waits in them. */
+static int get_meminfo(const struct call *call, void *value, socklen_t *size)
+{
+    struct engine_status status = status_of(call->socket);
+    uint32_t info[SK_MEMINFO_VARS] = {
+        [SK_MEMINFO_RMEM_ALLOC] = status.readable,
+        [SK_MEMINFO_RCVBUF] = 2 * (uint32_t)engine_get_option(call->socket, ENGINE_RCV_BUF),
+        [SK_MEMINFO_WMEM_ALLOC] = status.unacked_bytes - status.unsent_bytes,
+        [SK_MEMINFO_SNDBUF] = 2 * (uint32_t)engine_get_option(call->socket, ENGINE_SND_BUF),
+        [SK_MEMINFO_WMEM_QUEUED] = status.unacked_bytes,
+    };
+    return option_write(value, size, info, sizeof(info));
+}
+
 static int set_linger(const struct call *call, const void *value, socklen_t size)
 {
     struct linger linger;
@@ -481,6 +503,8 @@ static const struct option options[] = {
     READ_ONLY(SOL_SOCKET, SO_ACCEPTCONN, get_listening, 0),
     READ_ONLY(SOL_SOCKET, SO_SNDLOWAT, get_constant, 1),
     READ_ONLY(IPPROTO_TCP, TCP_INFO, get_info, 0),
+    READ_ONLY(IPPROTO_TCP, TCP_CC_INFO, get_cc_info, 0),
+    READ_ONLY(SOL_SOCKET, SO_MEMINFO, get_meminfo, 0),
     READ_ONLY(IPPROTO_IP, IP_MTU, get_path_mtu, 0),
 
     ENGINE_FLAG(SOL_SOCKET, SO_REUSEADDR, ENGINE_REUSEADDR),

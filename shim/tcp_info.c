@@ -4,17 +4,12 @@
 #include "options.h"
 #include "status.h"
 
-/* Whole segments that hold so many bytes. */
-static uint32_t segments(uint32_t bytes, uint32_t mss)
-{
-    return mss == 0 ? 0 : (bytes + mss - 1) / mss;
-}
-
 static void fill_window(struct tcp_info *info, const struct engine_status *status)
 {
     info->tcpi_snd_wscale = status->snd_wscale & 15U;
     info->tcpi_rcv_wscale = status->rcv_wscale & 15U;
-    info->tcpi_options = status->wscale_ok ? TCPI_OPT_WSCALE : 0;
+    info->tcpi_options =
+        (status->wscale_ok ? TCPI_OPT_WSCALE : 0) | (status->sack_ok ? TCPI_OPT_SACK : 0);
     info->tcpi_snd_wnd = status->snd_wnd;
     info->tcpi_rcv_space = status->rcv_wnd;
     info->tcpi_rcv_ssthresh = status->rcv_wnd;
@@ -39,27 +34,46 @@ static void fill_counts(struct tcp_info *info, const struct engine_status *statu
 static void fill_flight(struct tcp_info *info, const struct engine_status *status)
 {
     bool listening = is_listening(status);
-    uint32_t flight = status->unacked_bytes - status->unsent_bytes;
-    info->tcpi_unacked = listening ? status->accept_queued : segments(flight, status->snd_mss);
-    info->tcpi_sacked = listening ? status->backlog : 0;
+    info->tcpi_unacked = listening ? status->accept_queued : status->in_flight;
+    info->tcpi_sacked = listening ? status->backlog : status->sacked;
+    info->tcpi_lost = status->lost;
+    info->tcpi_retrans = status->resent;
     info->tcpi_notsent_bytes = status->unsent_bytes;
 }
+
+static void fill_recovery(struct tcp_info *info, const struct engine_status *status)
+{
+    info->tcpi_ca_state = status->recovery;
+    info->tcpi_reordering = status->reordering;
+    info->tcpi_dsack_dups = status->dsacks;
+    info->tcpi_min_rtt = status->min_rtt != 0 ? status->min_rtt : UINT32_MAX;
+}
+
+/*
+ * As long as Linux 6.18 has it, for programs may be newer than the headers here: what these do not name
+ * reads as 0.
+ */
+union tcp_info_room {
+    struct tcp_info info;
+    uint8_t bytes[280];
+};
 
 int tcp_info_get(struct engine_socket *socket, void *value, socklen_t *size)
 {
     struct engine_status status = status_of(socket);
-    struct tcp_info info = {
-        .tcpi_state = status.tcp_state,
-        .tcpi_rto = status.rto,
-        .tcpi_rtt = status.rtt,
-        .tcpi_rttvar = status.rttvar,
-        .tcpi_snd_mss = status.snd_mss,
-        .tcpi_rcv_mss = status.rcv_mss,
-        .tcpi_advmss = status.rcv_mss,
-        .tcpi_pmtu = status.pmtu,
-    };
-    fill_window(&info, &status);
-    fill_counts(&info, &status);
-    fill_flight(&info, &status);
-    return option_write(value, size, &info, sizeof(info));
+    union tcp_info_room room = {.bytes = {0}};
+    struct tcp_info *info = &room.info;
+    info->tcpi_state = status.tcp_state;
+    info->tcpi_rto = status.rto;
+    info->tcpi_rtt = status.rtt;
+    info->tcpi_rttvar = status.rttvar;
+    info->tcpi_snd_mss = status.snd_mss;
+    info->tcpi_rcv_mss = status.rcv_mss;
+    info->tcpi_advmss = status.adv_mss;
+    info->tcpi_pmtu = status.pmtu;
+    fill_window(info, &status);
+    fill_counts(info, &status);
+    fill_flight(info, &status);
+    fill_recovery(info, &status);
+    return option_write(value, size, &room, sizeof(room));
 }

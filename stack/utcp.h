@@ -293,7 +293,8 @@ enum utcp_option {
                          */
     UTCP_OPT_SND_BUF,   /* bytes; changes the limit, never below what is queued */
     UTCP_OPT_RCV_BUF,   /* bytes; before the handshake, later ones are remembered only */
-    UTCP_OPT_MAXSEG,    /* bytes: greatest MSS to announce and use; reads as the one in use */
+    UTCP_OPT_MAXSEG,    /* bytes: greatest MSS to announce and use; reads as the one in
+                         * use, before that as what was set or 536 */
     UTCP_OPT_TTL,       /* 1 to 255 */
     UTCP_OPT_TOS,       /* 0 to 255; the two ECN bits are the stack's */
     UTCP_OPT_MTU_DISCOVER, /* enum utcp_mtu_discover */
@@ -335,6 +336,7 @@ struct utcp_info {
     enum tcp_state state;
     struct utcp_endpoint local, remote;
     uint32_t mss, rcv_mss, pmtu;    /* bytes */
+    uint32_t adv_mss;               /* bytes, announced to the peer */
     uint32_t cwnd, ssthresh;        /* bytes */
     uint32_t snd_wnd, rcv_wnd;      /* bytes */
     uint8_t snd_wscale, rcv_wscale; /* shift counts */

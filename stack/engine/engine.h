@@ -172,13 +172,20 @@ struct engine_status {
     uint32_t unacked_bytes; /* sent or not, not acknowledged: SIOCOUTQ */
     uint32_t unsent_bytes;  /* SIOCOUTQNSD */
     uint32_t snd_mss, rcv_mss, pmtu;
-    uint32_t cwnd, ssthresh; /* segments, as Linux counts */
+    uint32_t cwnd, ssthresh; /* segments, as Linux counts; INT32_MAX = unbounded */
     uint32_t snd_wnd, rcv_wnd;
     uint8_t snd_wscale, rcv_wscale;
     uint32_t rtt, rttvar, rto;
     uint32_t retransmits, total_retransmits; /* in a row; segments in all */
     uint64_t bytes_sent, bytes_retransmitted, bytes_acked, bytes_received, segs_in, segs_out;
     uint32_t accept_queued, backlog; /* a listener's */
+    bool sack_ok;
+    uint8_t recovery; /* as Linux numbers it in TCP_INFO: 0 open, 1 disorder ... 4 loss */
+    uint32_t sacked, lost, resent; /* segments: SACKed; held to be lost; in flight again */
+    uint32_t in_flight;            /* segments sent and not acknowledged */
+    uint32_t reordering, dsacks;   /* segments; duplicates that the peer told of */
+    uint32_t min_rtt;
+    uint32_t adv_mss; /* announced to the peer */
 };
 void engine_get_status(struct engine_socket *socket, struct engine_status *status);
 

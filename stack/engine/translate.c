@@ -68,6 +68,12 @@ static uint32_t in_segments(uint32_t bytes, uint32_t mss)
     return mss ? (uint32_t)((bytes + (uint64_t)mss - 1) / mss) : 0;
 }
 
+/* An ssthresh that no window will reach is Linux's TCP_INFINITE_SSTHRESH. */
+static uint32_t ssthresh_in_segments(uint32_t bytes, uint32_t mss)
+{
+    return bytes == UINT32_MAX ? INT32_MAX : in_segments(bytes, mss);
+}
+
 static uint32_t in_us(uint64_t ns)
 {
     return (uint32_t)(ns / UTCP_USEC);
@@ -77,6 +83,20 @@ static bool is_connected(enum tcp_state state)
 {
     return state != TCP_CLOSED && state != TCP_LISTEN && state != TCP_SYN_SENT &&
            state != TCP_SYN_RECEIVED;
+}
+
+static void fill_recovery(struct engine_status *status, const struct utcp_info *info)
+{
+    status->sack_ok = info->sack_ok;
+    status->recovery = info->recovery;
+    status->sacked = in_segments(info->snd_sacked, info->mss);
+    status->lost = in_segments(info->snd_lost, info->mss);
+    status->resent = in_segments(info->snd_resent, info->mss);
+    status->in_flight = in_segments(info->snd_outstanding, info->mss);
+    status->reordering = info->reordering;
+    status->dsacks = info->dsacks;
+    status->min_rtt = in_us(info->min_rtt);
+    status->adv_mss = info->adv_mss;
 }
 
 void status_fill(struct engine_status *status, const struct utcp_info *info)
@@ -96,7 +116,7 @@ void status_fill(struct engine_status *status, const struct utcp_info *info)
         .rcv_mss = info->rcv_mss,
         .pmtu = info->pmtu,
         .cwnd = in_segments(info->cwnd, info->mss),
-        .ssthresh = in_segments(info->ssthresh, info->mss),
+        .ssthresh = ssthresh_in_segments(info->ssthresh, info->mss),
         .snd_wnd = info->snd_wnd,
         .rcv_wnd = info->rcv_wnd,
         .snd_wscale = info->snd_wscale,
@@ -115,4 +135,5 @@ void status_fill(struct engine_status *status, const struct utcp_info *info)
         .accept_queued = info->accept_queued,
         .backlog = info->backlog,
     };
+    fill_recovery(status, info);
 }

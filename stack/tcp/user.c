@@ -422,6 +422,17 @@ int utcp_set_option(struct utcp_conn *conn, enum utcp_option option, uint64_t va
     return -EINVAL;
 }
 
+/* What Linux says of TCP_MAXSEG: before there is a connection what was asked for, or the default of
+ * RFC 9293 section 3.7.1. */
+static uint32_t max_segment(const struct utcp_conn *conn)
+{
+    enum { DEFAULT_MSS = 536 };
+
+    if (conn->had_peer)
+        return conn->mss;
+    return conn->mss_limit > 0 ? conn->mss_limit : DEFAULT_MSS;
+}
+
 uint64_t utcp_get_option(const struct utcp_conn *conn, enum utcp_option option)
 {
     switch (option) {
@@ -436,7 +447,7 @@ uint64_t utcp_get_option(const struct utcp_conn *conn, enum utcp_option option)
     case UTCP_OPT_RCV_BUF:
         return conn->rcv_limit;
     case UTCP_OPT_MAXSEG:
-        return conn->mss;
+        return max_segment(conn);
     case UTCP_OPT_TTL:
         return conn->ttl;
     case UTCP_OPT_TOS:
@@ -504,6 +515,7 @@ void utcp_info(const struct utcp_conn *conn, struct utcp_info *info)
         .mss = conn->mss,
         .rcv_mss = conn->rcv_mss,
         .pmtu = conn->had_peer ? conn->path.mtu_bytes : conn->stack->mtu_bytes,
+        .adv_mss = tcp_path_mss(conn),
         .cwnd = conn->cc.cwnd,
         .ssthresh = conn->cc.ssthresh,
         .snd_wnd = conn->snd_wnd,

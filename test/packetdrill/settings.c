@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cc/hystart.h"
 #include "stack.h"
 #include "world.h"
 
@@ -184,6 +185,7 @@ static void read_new_lines(void)
 void settings_begin(struct utcp_config *config)
 {
     utcp_settings_init(&config->settings);
+    config->settings.hystart = HYSTART_LINUX; /* the default is of a later RFC */
     settings = &config->settings;
     congestion = &config->congestion;
     read_bytes = 0;
