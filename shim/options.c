@@ -39,7 +39,6 @@ enum word {
     WORD_PRIORITY,
     WORD_OOBINLINE,
     WORD_MARK,
-    WORD_MAX_PACING_RATE,
     WORD_INCOMING_CPU,
     WORD_BROADCAST,
     WORD_DONTROUTE,
@@ -194,10 +193,9 @@ size_t options_low_water(struct engine_socket *socket)
 
 /* ---- the protocol's ---- */
 
-static int set_engine_value(const struct call *call, int number)
+static int set_engine_value(const struct call *call, uint64_t number)
 {
-    int error =
-        engine_set_option(call->socket, (enum engine_option)call->option->key, (uint64_t)number);
+    int error = engine_set_option(call->socket, (enum engine_option)call->option->key, number);
     if (error < 0)
         return error;
     int bits = recall(call->socket, WORD_ENGINE) | 1 << call->option->key;
@@ -286,6 +284,30 @@ static int set_max_segment(const struct call *call, const void *value, socklen_t
         return error;
     bool legal = number == 0 || (number >= call->option->least && number <= call->option->most);
     return legal ? set_engine_value(call, number) : -EINVAL;
+}
+
+/* Bytes a second in 32 or 64 bits, as there is room; all ones are no bound in either. */
+static int set_pacing_rate(const struct call *call, const void *value, socklen_t size)
+{
+    uint64_t rate = 0;
+    int number;
+    int error = read_int(call, value, size, &number);
+    if (error < 0)
+        return error;
+    if (size >= sizeof(rate))
+        memcpy(&rate, value, sizeof(rate));
+    else
+        rate = number == -1 ? UINT64_MAX : (uint32_t)number;
+    return set_engine_value(call, rate);
+}
+
+static int get_pacing_rate(const struct call *call, void *value, socklen_t *size)
+{
+    uint64_t rate = engine_get_option(call->socket, ENGINE_MAX_PACING_RATE);
+    uint32_t narrow = rate > UINT32_MAX ? UINT32_MAX : (uint32_t)rate;
+    if (*size >= sizeof(rate))
+        return option_write(value, size, &rate, sizeof(rate));
+    return option_write(value, size, &narrow, sizeof(narrow));
 }
 
 /* ---- the kernel's ---- */
@@ -535,7 +557,8 @@ static const struct option options[] = {
     FLAG(SOL_SOCKET, SO_TIMESTAMP, WORD_TIMESTAMP, 0),
     NUMBER(SOL_SOCKET, SO_PRIORITY, WORD_PRIORITY, 0, INT_MIN, INT_MAX),
     NUMBER(SOL_SOCKET, SO_MARK, WORD_MARK, 0, INT_MIN, INT_MAX),
-    NUMBER(SOL_SOCKET, SO_MAX_PACING_RATE, WORD_MAX_PACING_RATE, -1, INT_MIN, INT_MAX),
+    {SOL_SOCKET, SO_MAX_PACING_RATE, set_pacing_rate, get_pacing_rate, ENGINE_MAX_PACING_RATE, 0, 0,
+     0},
     NUMBER(SOL_SOCKET, SO_INCOMING_CPU, WORD_INCOMING_CPU, -1, INT_MIN, INT_MAX),
 
     FLAG(IPPROTO_TCP, TCP_CORK, WORD_CORK, 0),
@@ -584,7 +607,8 @@ static bool is_engines(const struct option *option)
 {
     return option->set == set_engine_flag || option->set == set_buffer ||
            option->set == set_engine_number || option->set == set_max_segment ||
-           option->set == set_tos || option->set == set_ttl || option->set == set_congestion;
+           option->set == set_tos || option->set == set_ttl || option->set == set_congestion ||
+           option->set == set_pacing_rate;
 }
 
 static bool was_set(const struct option *option, const struct engine_extra *extra)

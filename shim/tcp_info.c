@@ -15,6 +15,8 @@ static void fill_window(struct tcp_info *info, const struct engine_status *statu
     info->tcpi_rcv_ssthresh = status->rcv_wnd;
     info->tcpi_snd_cwnd = status->cwnd;
     info->tcpi_snd_ssthresh = status->ssthresh;
+    info->tcpi_pacing_rate = status->pacing_rate;
+    info->tcpi_max_pacing_rate = status->max_pacing_rate;
 }
 
 static void fill_counts(struct tcp_info *info, const struct engine_status *status)

@@ -24,7 +24,7 @@ static const char *check_timers(const struct utcp_conn *conn)
     if (flying && !tcp_timer_runs(conn, TIMER_RETRANSMIT))
         return "data in flight means that the retransmission timer runs";
     if (!flying && waiting && !tcp_timer_runs(conn, TIMER_PERSIST) &&
-        !list_linked(&conn->send_link))
+        !tcp_timer_runs(conn, TIMER_PACE) && !list_linked(&conn->send_link))
         return "data that waits means that a timer runs";
     if (conn->state == TCP_TIME_WAIT && !tcp_timer_runs(conn, TIMER_TIME_WAIT))
         return "TIME-WAIT ends";

@@ -272,6 +272,7 @@ static void init_conn(struct utcp_conn *conn, struct utcp_stack *stack)
     conn->ttl = (uint8_t)settings->ttl;
     conn->mtu_discover = UTCP_PMTU_WANT;
     conn->congestion = stack->congestion;
+    conn->pacing.max_rate = UINT64_MAX;
     conn->deadline = (struct heap_node){.deadline = UTCP_NEVER, .index = HEAP_NONE};
     for (size_t i = 0; i < TIMERS; i++)
         conn->timers[i] = UTCP_NEVER;

@@ -75,6 +75,9 @@ struct utcp_slice {
     X(initial_window, 10, 1, 1000, count, "initial congestion window in segments (RFC 6928)") \
     X(abe, 1, 0, 1, bool, "ECN marks reduce the window less than loss does (RFC 8511)") \
     X(slow_start_after_idle, 1, 0, 1, bool, "a window that is not used shrinks (RFC 2861)") \
+    X(pacing, 0, 0, 1, bool, "spread the window over the round trip (Linux: the fq queue)") \
+    X(pacing_ss_ratio, 200, 0, 1000, count, "per cent of the window a round trip in slow start") \
+    X(pacing_ca_ratio, 120, 0, 1000, count, "the same in congestion avoidance") \
     X(hystart, 1, 0, 2, count, "CUBIC's end of slow start: 0 loss, 1 RFC 9406, 2 as Linux") \
     X(mss, 0, 0, 65495, bytes, "greatest MSS to announce and use, 0 = from the MTU") \
     X(window_scaling, 1, 0, 1, bool, "offer and accept window scaling (RFC 7323)") \
@@ -297,8 +300,9 @@ enum utcp_option {
                          * use, before that as what was set or 536 */
     UTCP_OPT_TTL,       /* 1 to 255 */
     UTCP_OPT_TOS,       /* 0 to 255; the two ECN bits are the stack's */
-    UTCP_OPT_MTU_DISCOVER, /* enum utcp_mtu_discover */
-    UTCP_OPT_CONGESTION,   /* the index of utcp_congestion_name(); the window stays as it is */
+    UTCP_OPT_MTU_DISCOVER,    /* enum utcp_mtu_discover */
+    UTCP_OPT_MAX_PACING_RATE, /* bytes a second: turns pacing on; UINT64_MAX = no bound */
+    UTCP_OPT_CONGESTION,      /* the index of utcp_congestion_name(); the window stays as it is */
 };
 
 /* What a connection does about the path's MTU, numbered as Linux numbers IP_MTU_DISCOVER. */
@@ -353,7 +357,8 @@ struct utcp_info {
     uint32_t reordering;             /* segments above a hole that mean a loss */
     uint32_t dsacks;                 /* duplicates the peer told of */
     bool sack_ok;
-    uint64_t min_rtt; /* ns, 0 = no sample yet */
+    uint64_t pacing_rate, max_pacing_rate; /* bytes a second, UINT64_MAX = none */
+    uint64_t min_rtt;                      /* ns, 0 = no sample yet */
     uint64_t bytes_sent, bytes_retransmitted, bytes_acked, bytes_received;
     uint64_t segs_in, segs_out;
     uint32_t accept_queued, backlog; /* a listener's */

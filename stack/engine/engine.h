@@ -143,16 +143,17 @@ int engine_take_error(struct engine_socket *socket);
 
 /* Options that the protocol knows; all others are the shim's to remember. */
 enum engine_option {
-    ENGINE_NODELAY,      /* bool */
-    ENGINE_REUSEADDR,    /* bool */
-    ENGINE_REUSEPORT,    /* bool */
-    ENGINE_SND_BUF,      /* bytes, as TCP counts them (not doubled) */
-    ENGINE_RCV_BUF,      /* bytes, likewise */
-    ENGINE_MAXSEG,       /* bytes */
-    ENGINE_TTL,          /* 1 to 255 */
-    ENGINE_TOS,          /* 0 to 255 */
-    ENGINE_MTU_DISCOVER, /* 0 to 5, as Linux numbers IP_MTU_DISCOVER */
-    ENGINE_CONGESTION,   /* the index of engine_congestion_name() */
+    ENGINE_NODELAY,         /* bool */
+    ENGINE_REUSEADDR,       /* bool */
+    ENGINE_REUSEPORT,       /* bool */
+    ENGINE_SND_BUF,         /* bytes, as TCP counts them (not doubled) */
+    ENGINE_RCV_BUF,         /* bytes, likewise */
+    ENGINE_MAXSEG,          /* bytes */
+    ENGINE_TTL,             /* 1 to 255 */
+    ENGINE_TOS,             /* 0 to 255 */
+    ENGINE_MTU_DISCOVER,    /* 0 to 5, as Linux numbers IP_MTU_DISCOVER */
+    ENGINE_MAX_PACING_RATE, /* bytes a second, UINT64_MAX = no bound */
+    ENGINE_CONGESTION,      /* the index of engine_congestion_name() */
 };
 int engine_set_option(struct engine_socket *socket, enum engine_option option, uint64_t value);
 uint64_t engine_get_option(struct engine_socket *socket, enum engine_option option);
@@ -172,7 +173,8 @@ struct engine_status {
     uint32_t unacked_bytes; /* sent or not, not acknowledged: SIOCOUTQ */
     uint32_t unsent_bytes;  /* SIOCOUTQNSD */
     uint32_t snd_mss, rcv_mss, pmtu;
-    uint32_t cwnd, ssthresh; /* segments, as Linux counts; INT32_MAX = unbounded */
+    uint32_t cwnd, ssthresh; /* segments, as Linux counts; ssthresh INT32_MAX = unbounded */
+    uint64_t pacing_rate, max_pacing_rate; /* bytes a second, UINT64_MAX = unbounded */
     uint32_t snd_wnd, rcv_wnd;
     uint8_t snd_wscale, rcv_wscale;
     uint32_t rtt, rttvar, rto;

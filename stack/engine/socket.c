@@ -154,7 +154,7 @@ static uint64_t default_congestion(void)
     const char *wanted = engine.config.congestion;
     size_t i = 0;
 
-    while (wanted && strcmp(utcp_congestion_name(i), wanted))
+    while (wanted && strcmp(utcp_congestion_name(i), wanted) != 0)
         i++;
     return i;
 }
@@ -174,6 +174,8 @@ static uint64_t default_option(enum engine_option option)
         return settings->mss ? settings->mss : 536; /* RFC 9293 section 3.7.1, as Linux says it */
     case ENGINE_MTU_DISCOVER:
         return UTCP_PMTU_WANT;
+    case ENGINE_MAX_PACING_RATE:
+        return UINT64_MAX;
     case ENGINE_CONGESTION:
         return default_congestion();
     default:

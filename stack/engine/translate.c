@@ -29,6 +29,7 @@ static const enum utcp_option core_options[ENGINE_OPTIONS] = {
     [ENGINE_TTL] = UTCP_OPT_TTL,
     [ENGINE_TOS] = UTCP_OPT_TOS,
     [ENGINE_MTU_DISCOVER] = UTCP_OPT_MTU_DISCOVER,
+    [ENGINE_MAX_PACING_RATE] = UTCP_OPT_MAX_PACING_RATE,
     [ENGINE_CONGESTION] = UTCP_OPT_CONGESTION,
 };
 
@@ -45,6 +46,7 @@ static const struct {
     [ENGINE_TTL] = {1, 255},
     [ENGINE_TOS] = {0, 255},
     [ENGINE_MTU_DISCOVER] = {0, UTCP_PMTU_OMIT},
+    [ENGINE_MAX_PACING_RATE] = {0, UINT64_MAX},
     [ENGINE_CONGESTION] = {0, INT32_MAX}, /* names are looked up, and not made up */
 };
 
@@ -117,6 +119,8 @@ void status_fill(struct engine_status *status, const struct utcp_info *info)
         .pmtu = info->pmtu,
         .cwnd = in_segments(info->cwnd, info->mss),
         .ssthresh = ssthresh_in_segments(info->ssthresh, info->mss),
+        .pacing_rate = info->pacing_rate,
+        .max_pacing_rate = info->max_pacing_rate,
         .snd_wnd = info->snd_wnd,
         .rcv_wnd = info->rcv_wnd,
         .snd_wscale = info->snd_wscale,

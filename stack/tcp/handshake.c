@@ -136,6 +136,7 @@ static void inherit(struct utcp_conn *child, const struct utcp_conn *listener)
     child->tos = listener->tos;
     child->mtu_discover = listener->mtu_discover;
     child->congestion = listener->congestion;
+    child->pacing.max_rate = listener->pacing.max_rate;
 }
 
 void tcp_listen_syn(struct utcp_conn *listener, const struct tcp_segment *segment)

@@ -11,6 +11,8 @@
  *
  * A segment may be as long as many: the device, or utcp_cut_next(), cuts it at segment_bytes.
  */
+#include <assert.h>
+
 #include "stack.h"
 #include "tcp/tcb.h"
 
@@ -54,8 +56,10 @@ static uint32_t usable_window(const struct utcp_conn *conn)
 static uint32_t segment_payload(const struct utcp_conn *conn)
 {
     unsigned blocks = sack_blocks(conn);
+    uint32_t taken = blocks > 0 ? SACK_OPTION + SACK_BLOCK * blocks : 0;
 
-    return conn->mss - (blocks > 0 ? SACK_OPTION + SACK_BLOCK * blocks : 0);
+    assert(taken < conn->mss);
+    return conn->mss - taken;
 }
 
 uint32_t tcp_option_room(const struct utcp_conn *conn)
@@ -81,10 +85,12 @@ static bool short_segment_allowed(const struct utcp_conn *conn, uint32_t len, bo
     return len >= conn->snd_wnd_max / 2;
 }
 
+/* In whole segments. */
 static uint32_t largest_packet(const struct utcp_conn *conn)
 {
     uint32_t payload = segment_payload(conn);
-    uint32_t most = (uint32_t)conn->stack->settings.gso / payload * payload;
+    uint32_t burst = min_u32((uint32_t)conn->stack->settings.gso, pacing_burst(conn));
+    uint32_t most = burst / payload * payload;
 
     return most > payload ? most : payload;
 }
@@ -239,6 +245,24 @@ static bool plan_resend_or_data(struct utcp_conn *conn, struct plan *plan)
     return plan_lost(conn, plan) || plan_data(conn, plan);
 }
 
+/* After a time-out the head goes again whatever the pace: at a low rate the next time-out might be
+ * nearer than the gate's opening. */
+static bool head_timed_out(const struct utcp_conn *conn)
+{
+    return conn->recovery.state == CA_LOSS && conn->flight.lost_bytes > 0 &&
+           first_lost(conn).from == conn->snd_una;
+}
+
+static bool plan_at_pace(struct utcp_conn *conn, struct plan *plan)
+{
+    bool planned = plan_resend_or_data(conn, plan);
+
+    if (!planned || !pacing_holds(conn) || head_timed_out(conn))
+        return planned;
+    pacing_wait(conn);
+    return false;
+}
+
 /* As Linux probes: an old sequence number and no data. The peer must answer with its window; unlike
  * a byte beyond the window, there is nothing it could half accept. */
 static bool plan_probe(const struct utcp_conn *conn, struct plan *plan)
@@ -268,8 +292,8 @@ static bool plan_next(struct utcp_conn *conn, struct plan *plan)
         return plan_ack(conn, plan); /* a challenge: what came was out of place */
     if (!tcp_synchronized(conn->state))
         return false;
-    return plan_tail_probe(conn, plan) || plan_resend_or_data(conn, plan) ||
-           plan_probe(conn, plan) || plan_ack(conn, plan);
+    return plan_tail_probe(conn, plan) || plan_at_pace(conn, plan) || plan_probe(conn, plan) ||
+           plan_ack(conn, plan);
 }
 
 /* ---- sending it ---- */
@@ -412,6 +436,7 @@ static void note_sent(struct utcp_conn *conn, const struct plan *plan,
         note_syn(conn, resent);
     } else if (end != plan->seq) {
         note_text(conn, plan->seq, end, resent);
+        pacing_sent(conn, plan->len);
         note_tail_probe(conn, resent);
     } else {
         conn->probe_now = false;

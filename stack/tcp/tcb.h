@@ -39,6 +39,7 @@ enum tcp_timer {
     TIMER_LOSS_PROBE, /* RFC 8985 section 7: comes before the time-out, also when due together */
     TIMER_REORDER,    /* RFC 8985 section 6.2: what may be reordered is lost by now */
     TIMER_RETRANSMIT, /* RFC 6298; also of SYN and FIN */
+    TIMER_PACE,       /* the gate of pacing opens */
     TIMER_PERSIST,    /* RFC 9293 section 3.8.6.1: the window is closed and data waits */
     TIMER_TIME_WAIT,  /* 2MSL; for an orphan in FIN-WAIT-2 too */
     TIMERS
@@ -137,6 +138,13 @@ struct delivery {
     bool has_ts_echo;
 };
 
+/* Pacing: max_rate is the user's bound in bytes a second, UINT64_MAX = none; no data goes before
+ * next. */
+struct pacing {
+    uint64_t max_rate;
+    utcp_time next;
+};
+
 /*
  * How much of the congestion window is in use (RFC 7661), as Linux counts it.
  *
@@ -203,6 +211,7 @@ struct utcp_conn {
     const struct cc_ops *congestion; /* the algorithm wanted */
     struct cc cc;                    /* from ESTABLISHED on */
     struct window_use window_use;
+    struct pacing pacing;
     unsigned backoff;         /* time-outs (or probes) in a row: each doubles the next interval */
     unsigned unanswered;      /* ... since the peer last answered: too many end the connection */
     utcp_time timers[TIMERS]; /* UTCP_NEVER = not running */
@@ -482,6 +491,25 @@ void congestion_signal(struct utcp_conn *conn, enum cc_signal signal);
 
 /* The last signal was a mistake: the caller restores cwnd and ssthresh. */
 void congestion_undo(struct utcp_conn *conn);
+
+/* ---- pacing.c ---- */
+
+/* Bytes a second, UINT64_MAX = without an RTT there is none yet; whether it is obeyed or not. */
+uint64_t pacing_rate(const struct utcp_conn *conn);
+
+/* Bytes that may go as one packet. */
+uint32_t pacing_burst(const struct utcp_conn *conn);
+
+/* True when data must wait; pacing_wait() wakes the connection then. */
+bool pacing_holds(const struct utcp_conn *conn);
+void pacing_wait(struct utcp_conn *conn);
+void pacing_on_timer(struct utcp_conn *conn);
+
+/* So many bytes of data went out, and are counted. */
+void pacing_sent(struct utcp_conn *conn, uint32_t len);
+
+/* Sets the user's bound, which turns pacing on; UINT64_MAX takes it back. */
+void pacing_limit(struct utcp_conn *conn, uint64_t max_rate);
 
 /* ---- reassemble.c ---- */
 

@@ -56,12 +56,14 @@ static bool unsent(const struct utcp_conn *conn)
 
 /*
  * Something in flight asks for the retransmission timer (RFC 6298 rule 5.1); nothing in flight but
- * something unsent asks for the persist timer, since only the peer's window can be holding it.
+ * something unsent asks for the persist timer, since only the peer's window can be holding it, or
+ * pacing, which has a timer of its own.
  */
 void tcp_timer_review(struct utcp_conn *conn)
 {
     bool flying = outstanding(conn) > 0;
-    bool waiting = !flying && tcp_synchronized(conn->state) && unsent(conn);
+    bool held = tcp_timer_runs(conn, TIMER_PACE);
+    bool waiting = !flying && !held && tcp_synchronized(conn->state) && unsent(conn);
 
     if (!flying) {
         tcp_timer_stop(conn, TIMER_RETRANSMIT);
@@ -159,11 +161,9 @@ static void fire_persist(struct utcp_conn *conn)
 void tcp_timers_fire(struct utcp_conn *conn)
 {
     static void (*const actions[TIMERS])(struct utcp_conn *) = {
-        [TIMER_LOSS_PROBE] = probe_on_timer,
-        [TIMER_REORDER] = rack_on_timer,
-        [TIMER_RETRANSMIT] = fire_retransmit,
-        [TIMER_PERSIST] = fire_persist,
-        [TIMER_TIME_WAIT] = NULL,
+        [TIMER_LOSS_PROBE] = probe_on_timer,  [TIMER_REORDER] = rack_on_timer,
+        [TIMER_RETRANSMIT] = fire_retransmit, [TIMER_PACE] = pacing_on_timer,
+        [TIMER_PERSIST] = fire_persist,       [TIMER_TIME_WAIT] = NULL,
     };
 
     for (size_t i = 0; i < TIMERS; i++) {

@@ -374,7 +374,7 @@ unsigned utcp_ready(const struct utcp_conn *conn)
 /* Where an option of a plain number or flag is kept. */
 int utcp_set_option(struct utcp_conn *conn, enum utcp_option option, uint64_t value)
 {
-    if (value > INT32_MAX)
+    if (value > INT32_MAX && option != UTCP_OPT_MAX_PACING_RATE)
         return -EINVAL;
     switch (option) {
     case UTCP_OPT_NODELAY:
@@ -416,6 +416,9 @@ int utcp_set_option(struct utcp_conn *conn, enum utcp_option option, uint64_t va
         if (conn->had_peer)
             tcp_look_up_path(conn);
         return 0;
+    case UTCP_OPT_MAX_PACING_RATE:
+        pacing_limit(conn, value);
+        return 0;
     case UTCP_OPT_CONGESTION:
         return congestion_choose(conn, cc_at((size_t)value));
     }
@@ -454,6 +457,8 @@ uint64_t utcp_get_option(const struct utcp_conn *conn, enum utcp_option option)
         return conn->tos;
     case UTCP_OPT_MTU_DISCOVER:
         return conn->mtu_discover;
+    case UTCP_OPT_MAX_PACING_RATE:
+        return conn->pacing.max_rate;
     case UTCP_OPT_CONGESTION:
         return cc_index(conn->congestion);
     }
@@ -518,6 +523,8 @@ void utcp_info(const struct utcp_conn *conn, struct utcp_info *info)
         .adv_mss = tcp_path_mss(conn),
         .cwnd = conn->cc.cwnd,
         .ssthresh = conn->cc.ssthresh,
+        .pacing_rate = pacing_rate(conn),
+        .max_pacing_rate = conn->pacing.max_rate,
         .snd_wnd = conn->snd_wnd,
         .rcv_wnd = conn->rcv_adv - conn->rcv_nxt,
         .snd_wscale = conn->snd_wscale,

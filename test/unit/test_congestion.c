@@ -722,6 +722,128 @@ static void what_is_accepted_has_its_listener_s_algorithm(void **state)
     assert_string_equal(world.conn->cc.ops->name, "cubic");
 }
 
+/* ---- pacing ---- */
+
+/* So many whole segments from this number on, and nothing more. */
+static void expect_segments(tcp_seq seq, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++, seq += MSS)
+        expect(seq + MSS == world.written ? PA : A, seq, 1, WIN, MSS);
+    expect_nothing();
+}
+
+/* A window of 20 segments, none of them in flight, and an RTT of 10 ms. */
+static void with_20_segments(void)
+{
+    established_client(plain_peer(WIN));
+    write_bytes(10000);
+    expect_segments(1, 10);
+    advance_by(RTT);
+    acks(10001);
+    assert_int_equal(world.conn->rtt.srtt, RTT);
+}
+
+/* Twice 20 segments in 10 ms are 4 MB/s: 3906 bytes in 1/1024 s, so three segments in 750 us. The first
+ * come late and catch up by half. */
+static void in_slow_start_the_window_is_spread_over_half_a_round_trip(void **state)
+{
+    (void)state;
+    world.settings.pacing = 1;
+    with_20_segments();
+    assert_int_equal(pacing_rate(world.conn), 4000000);
+    write_bytes(20000);
+    expect_segments(10001, 3);
+    nothing_before(375 * UTCP_USEC);
+    expect_segments(13001, 3);
+    nothing_before(750 * UTCP_USEC);
+    expect_segments(16001, 3);
+    advance_by(4 * 750 * UTCP_USEC);
+    assert_int_equal(drop_sent(), 11);
+}
+
+/* 1.2 times 20 segments in 10 ms are 2.4 MB/s, 2343 bytes in 1/1024 s: two segments in 833 us. */
+static void in_avoidance_it_is_spread_over_five_sixths(void **state)
+{
+    (void)state;
+    world.settings.pacing = 1;
+    with_20_segments();
+    world.conn->cc.ssthresh = 20000;
+    write_bytes(20000);
+    expect_segments(10001, 2);
+    nothing_before(2000 * UTCP_SEC / 2400000 / 2 + 1);
+    expect_segments(12001, 2);
+    nothing_before(2000 * UTCP_SEC / 2400000);
+    expect_segments(14001, 2);
+    advance_by(UTCP_SEC);
+    drop_sent();
+}
+
+static void without_pacing_a_window_goes_at_once(void **state)
+{
+    (void)state;
+    with_20_segments();
+    write_bytes(20000);
+    expect_segments(10001, 20);
+}
+
+/* SO_MAX_PACING_RATE: 100 kB/s are two segments in 20 ms. */
+static void a_greatest_rate_paces_a_connection_by_itself(void **state)
+{
+    (void)state;
+    with_20_segments();
+    utcp_set_option(world.conn, UTCP_OPT_MAX_PACING_RATE, 100000);
+    write_bytes(8000);
+    expect_segments(10001, 2);
+    nothing_before(10 * UTCP_MSEC);
+    expect_segments(12001, 2);
+    nothing_before(20 * UTCP_MSEC);
+    expect_segments(14001, 2);
+    assert_int_equal(utcp_get_option(world.conn, UTCP_OPT_MAX_PACING_RATE), 100000);
+    utcp_set_option(world.conn, UTCP_OPT_MAX_PACING_RATE, UINT64_MAX);
+    release();
+    expect_segments(16001, 2);
+}
+
+/* A second for each segment. The persist timer has no part in it. */
+static void a_rate_lower_than_the_rto_still_sends_data_and_no_probe(void **state)
+{
+    (void)state;
+    with_20_segments();
+    utcp_set_option(world.conn, UTCP_OPT_MAX_PACING_RATE, 1000);
+    write_bytes(4000);
+    expect_segments(10001, 2);
+    acks(12001);
+    nothing_before(UTCP_SEC);
+    expect_segments(12001, 2);
+    drop_sent();
+}
+
+static void acks_are_not_paced(void **state)
+{
+    (void)state;
+    with_20_segments();
+    utcp_set_option(world.conn, UTCP_OPT_MAX_PACING_RATE, 1000);
+    write_bytes(4000);
+    expect_segments(10001, 2);
+    inject(PA, 1, 10001, WIN, 100);
+    expect(A, 12001, 101, WIN - 100, 0);
+    expect_nothing();
+}
+
+static void after_a_timeout_the_head_goes_whatever_the_pace(void **state)
+{
+    (void)state;
+    world.settings.tail_probe = 0;
+    with_20_segments();
+    utcp_set_option(world.conn, UTCP_OPT_MAX_PACING_RATE, 100);
+    write_bytes(4000);
+    expect_segments(10001, 2);
+    advance_by(UTCP_SEC);
+    assert_true(utcp_counters(world.stack)->tcp_timeouts > 0);
+    expect(A, 10001, 1, WIN, 1000);
+    drop_sent();
+}
+
 int main(int argc, char *argv[])
 {
     const struct CMUnitTest tests[] = {
@@ -765,6 +887,13 @@ int main(int argc, char *argv[])
         TEST(a_window_that_was_closed_for_long_opens_to_slow_start),
         TEST(another_algorithm_goes_on_with_the_same_window),
         TEST(what_is_accepted_has_its_listener_s_algorithm),
+        TEST(in_slow_start_the_window_is_spread_over_half_a_round_trip),
+        TEST(in_avoidance_it_is_spread_over_five_sixths),
+        TEST(without_pacing_a_window_goes_at_once),
+        TEST(a_greatest_rate_paces_a_connection_by_itself),
+        TEST(a_rate_lower_than_the_rto_still_sends_data_and_no_probe),
+        TEST(acks_are_not_paced),
+        TEST(after_a_timeout_the_head_goes_whatever_the_pace),
     };
 
     select_test(argc, argv);
