@@ -14,14 +14,17 @@
 #include "stack.h"
 #include "tcp/tcb.h"
 
-#define WINDOW_QUARTERS_MAX 255
-
 /* RFC 8985 section 7.2: more than a delayed ACK's worth of scheduling noise. As Linux: two ticks. */
 #define PROBE_SLACK (2 * UTCP_MSEC)
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
+}
+
+static uint64_t max_u64(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
 }
 
 /* RFC 8985 section 6.2: RACK_sent_after(), the sequence number breaks a tie. */
@@ -46,21 +49,42 @@ void rack_on_delivery(struct utcp_conn *conn, const struct sent *piece)
     }
 }
 
-/* Step 4: no window as long as there was no reordering and either recovery has begun or DupThresh
- * segments were SACKed, which begins it; else a part of the least RTT, at most srtt. */
+/*
+ * Step 4: no window as long as there was no reordering and either recovery has begun or DupThresh
+ * segments were SACKed, which begins it; else a quarter of the least RTT.
+ *
+ * The RFC has it grow by as much for each round trip with a DSACK, up to srtt. Where segments overtake
+ * others, the least RTT is that of the quickest, both ways, and may be next to nothing: such a window
+ * never gets anywhere. Ours grows to the delay that reordering was seen to cause, and by a quarter of
+ * srtt for each round trip with a DSACK. A time-out is not put off by that.
+ */
 static uint64_t reordering_window(const struct utcp_conn *conn)
 {
     const struct recovery *recovery = &conn->recovery;
-    uint32_t quarters = recovery->rack.window_quarters + 1;
+    const struct rack *rack = &recovery->rack;
+    const struct rtt *rtt = &conn->rtt;
     uint32_t threshold = recovery->reordering;
 
-    if (!recovery->rack.reordered &&
-        (recovery->state >= CA_RECOVERY || recovery->dup_acks >= threshold ||
-         conn->flight.sacked_bytes >= (uint64_t)threshold * conn->mss))
+    if (!rack->reordered && (recovery->state >= CA_RECOVERY || recovery->dup_acks >= threshold ||
+                             conn->flight.sacked_bytes >= (uint64_t)threshold * conn->mss))
         return 0;
-    if (conn->rtt.min == UINT64_MAX)
+    if (rtt->min == UINT64_MAX)
         return 0;
-    return min_u64(conn->rtt.min / 4 * quarters, conn->rtt.srtt);
+    return max_u64(rack->grown, min_u64(rtt->min / 4, rtt->srtt));
+}
+
+/* "An original transmission of a segment delivered after a later one" shows that the path reorders
+ * (step 3), and how long what is late must be waited for. */
+void rack_note_reordering(struct utcp_conn *conn, const struct sent *piece)
+{
+    struct rack *rack = &conn->recovery.rack;
+    uint64_t age = conn->stack->now - piece->at;
+
+    rack->reordered = true;
+    if (age <= rack->rtt + rack->grown)
+        return;
+    rack->grown = age - rack->rtt;
+    rack->window_persist = RACK_WINDOW_RECOVERIES;
 }
 
 void rack_adapt(struct utcp_conn *conn, const struct delivery *delivery)
@@ -69,15 +93,14 @@ void rack_adapt(struct utcp_conn *conn, const struct delivery *delivery)
 
     if (rack->window_grew && seq_ge(conn->snd_una, rack->window_round))
         rack->window_grew = false;
-    /* "For each round trip with a DSACK the window grows by a quarter of the least RTT, and stays so
-     * for 16 recoveries". What the probe duplicated says nothing about reordering. */
+    /* Once for each round trip with a DSACK, and for 16 recoveries. What the probe duplicated says
+     * nothing about reordering. */
     if (!delivery->dsack || delivery->dsack_probe || rack->window_grew)
         return;
     rack->window_grew = true;
     rack->window_round = conn->snd_nxt;
     rack->window_persist = RACK_WINDOW_RECOVERIES;
-    if (rack->window_quarters < WINDOW_QUARTERS_MAX)
-        rack->window_quarters++;
+    rack->grown = min_u64(rack->grown + conn->rtt.srtt / 4, conn->rtt.rto);
 }
 
 bool rack_is_recent(const struct utcp_conn *conn, const struct sent *sent)

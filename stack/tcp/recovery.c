@@ -145,7 +145,7 @@ static void leave_recovery(struct utcp_conn *conn)
     struct rack *rack = &conn->recovery.rack;
 
     if (rack->window_persist > 0 && --rack->window_persist == 0)
-        rack->window_quarters = 0;
+        rack->grown = 0;
     conn->recovery.unsacked = 0;
     settle(conn);
 }

@@ -17,16 +17,29 @@ static utcp_time earliest(utcp_time a, utcp_time b)
     return a == 0 || b < a ? b : a;
 }
 
-/* As Linux: so many segments as this one was late by may come before it from now on, and the path
- * is only said to reorder. */
-static void note_reordering(struct utcp_conn *conn, uint32_t late_by)
+/* As Linux: from now on, more segments than have overtaken this one mean a loss. */
+static void note_extent(struct utcp_conn *conn, uint32_t late_by)
 {
     struct recovery *recovery = &conn->recovery;
     uint32_t segments = (late_by + conn->mss - 1) / conn->mss;
 
-    recovery->rack.reordered = true;
     if (segments > recovery->reordering)
         recovery->reordering = segments < REORDERING_MAX ? segments : REORDERING_MAX;
+}
+
+/* RFC 6298 section 3 (Karn): only the ACK of what was sent once measures anything. */
+static void note_original(struct utcp_conn *conn, const struct sent *piece,
+                          struct delivery *delivery)
+{
+    delivery->first_at = earliest(delivery->first_at, piece->at);
+    if (piece->at > delivery->last_at)
+        delivery->last_at = piece->at;
+    if (seq_le(piece->to, conn->recovery.high))
+        delivery->original = true;
+    if (conn->sack_ok && seq_lt(piece->from, delivery->prior_sacked)) {
+        note_extent(conn, delivery->prior_sacked - piece->from);
+        rack_note_reordering(conn, piece);
+    }
 }
 
 void sack_note_delivery(struct utcp_conn *conn, const struct sent *piece, void *ctx)
@@ -34,19 +47,9 @@ void sack_note_delivery(struct utcp_conn *conn, const struct sent *piece, void *
     struct delivery *delivery = ctx;
 
     delivery->delivered += piece->to - piece->from;
+    if (!piece->resent)
+        note_original(conn, piece, delivery);
     rack_on_delivery(conn, piece);
-    /* RFC 6298 section 3 (Karn): an ACK of what was sent twice measures nothing. */
-    if (piece->resent)
-        return;
-    delivery->first_at = earliest(delivery->first_at, piece->at);
-    if (piece->at > delivery->last_at)
-        delivery->last_at = piece->at;
-    if (seq_le(piece->to, conn->recovery.high))
-        delivery->original = true;
-    /* RFC 8985 section 6.2 step 3: "an original transmission of a segment delivered after a later one"
-     * shows that the path reorders. */
-    if (conn->sack_ok && seq_lt(piece->from, delivery->prior_sacked))
-        note_reordering(conn, delivery->prior_sacked - piece->from);
 }
 
 /* RFC 2883 section 4: the first block tells of a duplicate when it lies below the ACK, or within the
@@ -71,7 +74,8 @@ static void take_duplicate(struct utcp_conn *conn, struct range range, struct de
         return;
     conn->stack->counters.tcp_dsacks++;
     conn->recovery.dsacks++;
-    delivery->dsack = true;
+    /* Where nothing went again, the network has duplicated it. */
+    delivery->dsack = conn->recovery.undo.undelivered > 0;
     if (probe->out && probe->resent && range.to == probe->high)
         delivery->dsack_probe = true;
     undo_on_dsack(conn, range);

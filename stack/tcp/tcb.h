@@ -71,9 +71,9 @@ struct rack {
     tcp_seq to;     /* where it ended */
     uint64_t rtt;   /* ns: how long its ACK took */
     bool reordered; /* the path has been seen to reorder */
-    /* The reordering window: by how many quarters of the least RTT it has grown beyond the first; it
-     * grows once until window_round is acknowledged, and shrinks after window_persist recoveries. */
-    uint32_t window_quarters;
+    /* What the reordering window has grown to, in ns: once until window_round is acknowledged, and
+     * for window_persist recoveries. */
+    uint64_t grown;
     bool window_grew;
     tcp_seq window_round;
     unsigned window_persist;
@@ -432,6 +432,7 @@ bool recovery_reneged(const struct utcp_conn *conn);
 /* RFC 8985: something was delivered; adapts the reordering window; marks what is lost; the timer
  * that waited for reordering has fired. */
 void rack_on_delivery(struct utcp_conn *conn, const struct sent *piece);
+void rack_note_reordering(struct utcp_conn *conn, const struct sent *piece);
 void rack_adapt(struct utcp_conn *conn, const struct delivery *delivery);
 uint32_t rack_mark_lost(struct utcp_conn *conn);
 void rack_on_timer(struct utcp_conn *conn);

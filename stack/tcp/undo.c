@@ -23,7 +23,7 @@ void undo_on_dsack(struct utcp_conn *conn, struct range range)
     struct undo *undo = &conn->recovery.undo;
     uint32_t len = range.to - range.from;
 
-    if (!undo->valid || seq_lt(range.from, undo->marker))
+    if (seq_lt(range.from, undo->marker))
         return;
     undo->undelivered = undo->undelivered > len ? undo->undelivered - len : 0;
 }

@@ -126,12 +126,12 @@ static void the_reordering_window_grows_with_dsacks_and_shrinks_after_16_recover
     inject(A, 1, 4001, WIN, 0);
     write_bytes(1000);
     inject_with(A, 1, 4001, WIN, 0, duplicate(1, 1001));
-    assert_int_equal(rack->window_quarters, 1);
+    assert_int_equal(rack->grown, world.conn->rtt.srtt / 4);
     inject_with(A, 1, 4001, WIN, 0, duplicate(1, 1001));
-    assert_int_equal(rack->window_quarters, 1); /* once a round trip */
+    assert_int_equal(rack->grown, world.conn->rtt.srtt / 4); /* once a round trip */
     drop_sent();
     inject(A, 1, 5001, WIN, 0);
-    for (tcp_seq una = 5001; rack->window_quarters > 0; una += 4000) {
+    for (tcp_seq una = 5001; rack->grown > 0; una += 4000) {
         world.conn->cc.cwnd = 10000;
         write_bytes(4000);
         advance_by(RTT);
@@ -142,6 +142,20 @@ static void the_reordering_window_grows_with_dsacks_and_shrinks_after_16_recover
         assert_true(una < 5001 + 16 * 4000);
     }
     assert_int_equal(rack->window_persist, 0);
+}
+
+/* What came late without being lost is waited for as long the next time. */
+static void the_reordering_window_is_as_large_as_the_delay_that_was_seen(void **state)
+{
+    (void)state;
+    fly_spaced(6);
+    advance_by(RTT - UTCP_MSEC); /* the third was sent 11.5 ms ago */
+    inject_with(A, 1, 1, WIN, 0, block(1001, 3001));
+    advance_by(UTCP_MSEC);
+    inject(A, 1, 3001, WIN, 0);
+    /* The first was 1 ms older than the third, and came 1 ms after it. */
+    assert_int_equal(world.conn->recovery.rack.grown, 2 * UTCP_MSEC);
+    inject(A, 1, 6001, WIN, 0);
 }
 
 /* ---- the tail loss probe ---- */
@@ -322,6 +336,7 @@ int main(int argc, char *argv[])
         TEST(once_the_path_reorders_three_segments_prove_nothing),
         TEST(a_repetition_that_is_lost_goes_again_without_a_timeout),
         TEST(the_reordering_window_grows_with_dsacks_and_shrinks_after_16_recoveries),
+        TEST(the_reordering_window_is_as_large_as_the_delay_that_was_seen),
         TEST(the_last_segment_goes_again_after_two_round_trips),
         TEST(a_probe_of_a_lost_tail_brings_recovery),
         TEST(a_probe_is_new_data_when_there_is_some),
