@@ -372,6 +372,7 @@ bool stack_port_free(const struct utcp_conn *conn, const struct utcp_endpoint *l
 static bool port_usable(struct utcp_conn *conn)
 {
     struct utcp_stack *stack = conn->stack;
+    struct utcp_conn *in_the_way;
 
     if (conn->remote.port == 0)
         return stack_port_free(conn, &conn->local);
@@ -380,7 +381,8 @@ static bool port_usable(struct utcp_conn *conn)
         if (other->local.port == conn->local.port)
             return false;
     }
-    return stack_find_tuple(stack, &conn->local, &conn->remote) == NULL;
+    in_the_way = stack_find_tuple(stack, &conn->local, &conn->remote);
+    return in_the_way == NULL || tcp_may_succeed(in_the_way);
 }
 
 /* RFC 6056 algorithm 3: a start that differs for each destination and cannot be guessed, then a

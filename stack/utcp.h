@@ -93,6 +93,8 @@ struct utcp_slice {
     X(rcv_buf, 1 << 20, 256, 1 << 30, bytes, "receive buffer of a new connection") \
     X(snd_buf, 1 << 20, 256, 1 << 30, bytes, "send buffer of a new connection") \
     X(time_wait, 60 * UTCP_SEC, 0, 600 * UTCP_SEC, ns, "length of TIME-WAIT (Linux: 60 s)") \
+    X(tw_reuse, 0, 0, 1, bool, \
+      "connect from a port in TIME-WAIT for a second, with timestamps (Linux: only to itself)") \
     X(fin_wait2, 60 * UTCP_SEC, UTCP_SEC, 600 * UTCP_SEC, ns, \
       "how long an orphan waits for the peer's FIN in FIN-WAIT-2 (Linux: 60 s)") \
     X(port_first, 32768, 1, 65535, count, "first ephemeral port (Linux: 32768)") \

@@ -9,6 +9,8 @@
  * implementations MUST assume a default send MSS of 536". */
 #define MSS_DEFAULT 536
 
+#define SUCCESSOR_DISTANCE (65535 + 2)
+
 /* A listener keeps so many half-open connections, or its backlog, whichever is more. */
 #define HALF_OPEN_LEAST 16
 
@@ -33,11 +35,34 @@ static uint8_t choose_wscale(const struct utcp_conn *conn)
     return shift;
 }
 
-void tcp_start_sending(struct utcp_conn *conn)
+/* Linux (tcp_twsk_unique()): a second after the last word of the old connection both clocks have gone on,
+ * so PAWS tells its late duplicates from what is new. */
+bool tcp_may_succeed(const struct utcp_conn *predecessor)
+{
+    const struct utcp_stack *stack = predecessor->stack;
+
+    return stack->settings.tw_reuse != 0 && predecessor->state == TCP_TIME_WAIT &&
+           predecessor->timestamps_ok && stack->now - predecessor->ts_recent_at > UTCP_SEC;
+}
+
+/* RFC 1122 section 4.2.2.13: the new number is to be "larger than the largest sequence number it used on
+ * the previous connection incarnation": by more than a window without scaling, as Linux. A first SYN
+ * echoes what the old connection saw last. */
+static void succeed(struct utcp_conn *conn, const struct utcp_conn *predecessor)
+{
+    conn->iss = predecessor->snd_nxt + SUCCESSOR_DISTANCE;
+    conn->ts_recent = predecessor->ts_recent;
+    conn->ts_recent_at = predecessor->ts_recent_at;
+}
+
+void tcp_start_sending(struct utcp_conn *conn, const struct utcp_conn *predecessor)
 {
     const struct utcp_settings *settings = &conn->stack->settings;
 
     conn->iss = choose_isn(conn);
+    conn->ts_recent = 0;
+    if (predecessor != NULL)
+        succeed(conn, predecessor);
     conn->snd_una = conn->snd_nxt = conn->iss;
     conn->snd_buf_seq = conn->iss + 1;
     conn->rcv_wscale = choose_wscale(conn);
@@ -139,7 +164,8 @@ static void inherit(struct utcp_conn *child, const struct utcp_conn *listener)
     child->pacing.max_rate = listener->pacing.max_rate;
 }
 
-void tcp_listen_syn(struct utcp_conn *listener, const struct tcp_segment *segment)
+void tcp_listen_syn(struct utcp_conn *listener, const struct tcp_segment *segment,
+                    const struct utcp_conn *predecessor)
 {
     struct utcp_stack *stack = listener->stack;
     struct utcp_conn *child;
@@ -157,6 +183,6 @@ void tcp_listen_syn(struct utcp_conn *listener, const struct tcp_segment *segmen
     listener->half_open++;
     tcp_set_state(child, TCP_SYN_RECEIVED);
     stack_insert_tuple(child);
-    tcp_start_sending(child);
+    tcp_start_sending(child, predecessor);
     tcp_learn_syn(child, segment);
 }

@@ -74,7 +74,7 @@ static void input_listen(struct utcp_conn *listener, const struct tcp_segment *s
     }
     /* "Third, check for a SYN". A FIN beside it is nonsense that Linux drops, too. */
     if ((segment->flags & (TCP_SYN | TCP_FIN)) == TCP_SYN)
-        tcp_listen_syn(listener, segment);
+        tcp_listen_syn(listener, segment, NULL);
 }
 
 /* ---- 3.10.7.3: SYN-SENT ---- */
@@ -219,12 +219,17 @@ static enum verdict check_reset(struct utcp_conn *conn, const struct tcp_segment
     return DROP;
 }
 
-/* A new connection from the same port: RFC 9293 section 3.10.7.4, fourth, TIME-WAIT (MAY-2, from
- * RFC 1122 section 4.2.2.13), when its sequence numbers are above the old ones. */
+/*
+ * A new connection from the same port: RFC 9293 section 3.10.7.4, fourth, TIME-WAIT (MAY-2, from
+ * RFC 1122 section 4.2.2.13), when its sequence numbers are above the old ones; or, RFC 6191, when its
+ * time is later. An earlier time is that of an old duplicate, whatever its number.
+ */
 static bool reopens(const struct utcp_conn *conn, const struct tcp_segment *segment)
 {
-    return conn->state == TCP_TIME_WAIT && (segment->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN &&
-           seq_gt(segment->seq, conn->rcv_nxt) &&
+    return conn->state == TCP_TIME_WAIT &&
+           (segment->flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN &&
+           !timestamps_are_old(conn, segment) &&
+           (seq_gt(segment->seq, conn->rcv_nxt) || timestamps_are_new(conn, segment)) &&
            stack_find_listener(conn->stack, &conn->local) != NULL;
 }
 
@@ -233,7 +238,7 @@ static void reopen(struct utcp_conn *conn, const struct tcp_segment *segment)
     struct utcp_conn *listener = stack_find_listener(conn->stack, &conn->local);
 
     tcp_finish(conn, 0);
-    input_listen(listener, segment);
+    tcp_listen_syn(listener, segment, conn);
 }
 
 /* "Fourth, check the SYN bit", with RFC 5961 section 4.2: a challenge ACK in any synchronized

@@ -336,8 +336,12 @@ void tcp_reset_peer(struct utcp_conn *conn);
 
 /* ---- handshake.c ---- */
 
-/* Fills in the sequence variables of a connection about to send its SYN. */
-void tcp_start_sending(struct utcp_conn *conn);
+/* Fills in the sequence variables of a connection about to send its SYN. It may take the place of one in
+ * TIME-WAIT with the same endpoints, which has ended but is there still; else that is NULL. */
+void tcp_start_sending(struct utcp_conn *conn, const struct utcp_conn *predecessor);
+
+/* True when a connection of ours may take the place of that one, which is in its way. */
+bool tcp_may_succeed(const struct utcp_conn *predecessor);
 
 /* Takes what the peer's SYN says: sequence number, options, window. */
 void tcp_learn_syn(struct utcp_conn *conn, const struct tcp_segment *segment);
@@ -345,8 +349,9 @@ void tcp_learn_syn(struct utcp_conn *conn, const struct tcp_segment *segment);
 /* Both SYNs are acknowledged. */
 void tcp_establish(struct utcp_conn *conn, const struct tcp_segment *segment);
 
-/* A SYN for a listener. */
-void tcp_listen_syn(struct utcp_conn *listener, const struct tcp_segment *segment);
+/* A SYN for a listener. predecessor: as in tcp_start_sending(). */
+void tcp_listen_syn(struct utcp_conn *listener, const struct tcp_segment *segment,
+                    const struct utcp_conn *predecessor);
 
 /* ---- ack.c ---- */
 
@@ -373,6 +378,9 @@ bool timestamps_are_old(const struct utcp_conn *conn, const struct tcp_segment *
 
 /* Of one that is: a bare ACK that tells what is known already, overtaken on its way. */
 bool timestamps_overtaken(const struct utcp_conn *conn, const struct tcp_segment *segment);
+
+/* The segment is later than what was seen. */
+bool timestamps_are_new(const struct utcp_conn *conn, const struct tcp_segment *segment);
 
 /* Takes the time of an acceptable segment for the next echo, if it is due. */
 void timestamps_note(struct utcp_conn *conn, const struct tcp_segment *segment);

@@ -102,6 +102,11 @@ bool timestamps_are_old(const struct utcp_conn *conn, const struct tcp_segment *
            before_recent(conn, segment->options.ts_value, PAWS_TOLERANCE);
 }
 
+bool timestamps_are_new(const struct utcp_conn *conn, const struct tcp_segment *segment)
+{
+    return has_time(conn, segment) && behind(conn, segment->options.ts_value) < 0;
+}
+
 bool timestamps_overtaken(const struct utcp_conn *conn, const struct tcp_segment *segment)
 {
     uint64_t patience = conn->rtt.rto / UTCP_MSEC * 6 / 5; /* a clock of 1200 Hz has been seen */

@@ -89,6 +89,7 @@ static void forget_last_attempt(struct utcp_conn *conn)
 int utcp_connect(struct utcp_conn *conn, const struct utcp_endpoint *remote, utcp_time now)
 {
     int error = may_connect(conn, remote);
+    struct utcp_conn *predecessor;
 
     set_now(conn, now);
     if (error != 0)
@@ -98,10 +99,13 @@ int utcp_connect(struct utcp_conn *conn, const struct utcp_endpoint *remote, utc
     conn->local.addr = conn->stack->addr;
     if (conn->local.port == 0 && !stack_pick_port(conn))
         return -EADDRNOTAVAIL;
+    predecessor = stack_find_tuple(conn->stack, &conn->local, &conn->remote);
+    if (predecessor != NULL && tcp_may_succeed(predecessor))
+        tcp_finish(predecessor, 0);
     if (!stack_insert_tuple(conn))
         return -EADDRNOTAVAIL;
     tcp_set_state(conn, TCP_SYN_SENT);
-    tcp_start_sending(conn);
+    tcp_start_sending(conn, predecessor);
     return 0;
 }
 

@@ -502,6 +502,126 @@ static void old_segments_in_time_wait_are_answered(void **state)
     expect_with(A, 2, 2, WIN - 1, 0, times(own_time(), 5010));
 }
 
+/* ---- a new connection in place of one in TIME-WAIT: RFC 6191 ---- */
+
+static void enter_time_wait(void)
+{
+    established_at_5000();
+    close_conn();
+    inject_with(FA, 1, 2, 10000, 0, times(5010, world.ts_last));
+    expect_state(TCP_TIME_WAIT);
+    drop_sent();
+}
+
+/* The peer's clock is at 5000 when time-wait begins, and 5010 was the last it told. */
+static void a_syn_with_a_later_time_reopens_time_wait(void **state)
+{
+    tcp_seq last;
+
+    (void)state;
+    enter_time_wait();
+    last = world.conn->snd_nxt;
+    advance_by(11 * UTCP_MSEC);
+    inject_syn(S, (tcp_seq)-50000, 0, timed_peer());
+    expect_syn(SA, 0, (tcp_seq)-49999, ours_unscaled);
+    /* However much the old connection sent. */
+    assert_int_equal(world.iss, last + 65537);
+    inject(A, (tcp_seq)-49999, 1, 1000, 0);
+    assert_non_null(utcp_accept(world.listener, &world));
+}
+
+static void a_syn_with_an_earlier_time_does_not_whatever_its_number(void **state)
+{
+    (void)state;
+    enter_time_wait();
+    inject_syn(S, 70000, 0, timed_peer());
+    expect_with(A, 2, 2, WIN - 1, 0, times(own_time(), 5010));
+    expect_state(TCP_TIME_WAIT);
+}
+
+static void a_syn_of_the_same_time_needs_a_greater_number(void **state)
+{
+    (void)state;
+    enter_time_wait();
+    advance_by(10 * UTCP_MSEC);
+    inject_syn(S, (tcp_seq)-50000, 0, timed_peer());
+    expect_state(TCP_TIME_WAIT);
+    drop_sent();
+    inject_syn(S, 70000, 0, timed_peer());
+    expect_syn(SA, 0, 70001, ours_unscaled);
+}
+
+/* As a client whose ephemeral ports are all one. */
+static int connect_again(void)
+{
+    struct utcp_endpoint peer = peer_endpoint();
+
+    world.conn = utcp_open(world.stack, &world);
+    return utcp_connect(world.conn, &peer, world.now);
+}
+
+static void end_first_connection(void)
+{
+    world.settings.port_first = world.settings.port_last = OWN_PORT;
+    start_stack();
+    assert_int_equal(connect_again(), 0);
+    release();
+    inject_syn(SA, 0, 1, timed_peer());
+    close_conn();
+    inject_with(FA, 1, 2, 10000, 0, times(peer_time(), world.ts_last));
+    drop_sent();
+}
+
+static void a_port_in_time_wait_is_taken_for_the_next_connection(void **state)
+{
+    tcp_seq old;
+
+    (void)state;
+    world.settings.tw_reuse = 1;
+    end_first_connection();
+    old = world.iss;
+    advance_by(UTCP_SEC + UTCP_MSEC);
+    assert_int_equal(connect_again(), 0);
+    release();
+    expect_with(S, 0, 0, WIN, 0,
+                ((struct tcp_options){.mss = 1460,
+                                      .has_wscale = true,
+                                      .wscale = 7,
+                                      .has_timestamps = true,
+                                      .ts_value = own_time(),
+                                      .ts_echo = world.peer_clock}));
+    assert_int_equal(world.iss, old + 2 + 65537);
+    expect_connections(1);
+}
+
+static void a_port_just_in_time_wait_is_not(void **state)
+{
+    (void)state;
+    world.settings.tw_reuse = 1;
+    end_first_connection();
+    advance_by(UTCP_SEC);
+    assert_int_equal(connect_again(), -EADDRNOTAVAIL);
+    expect_connections(2);
+}
+
+static void without_the_setting_a_port_stays_in_time_wait(void **state)
+{
+    (void)state;
+    end_first_connection();
+    advance_by(30 * UTCP_SEC);
+    assert_int_equal(connect_again(), -EADDRNOTAVAIL);
+}
+
+static void without_timestamps_a_port_stays_in_time_wait(void **state)
+{
+    (void)state;
+    world.settings.timestamps = 0;
+    world.settings.tw_reuse = 1;
+    end_first_connection();
+    advance_by(30 * UTCP_SEC);
+    assert_int_equal(connect_again(), -EADDRNOTAVAIL);
+}
+
 static void after_24_days_any_time_is_good(void **state)
 {
     (void)state;
@@ -608,6 +728,13 @@ int main(int argc, char *argv[])
         TIMED(a_reset_is_exempt),
         TIMED(an_old_syn_is_answered_with_an_ack),
         TIMED(old_segments_in_time_wait_are_answered),
+        TIMED(a_syn_with_a_later_time_reopens_time_wait),
+        TIMED(a_syn_with_an_earlier_time_does_not_whatever_its_number),
+        TIMED(a_syn_of_the_same_time_needs_a_greater_number),
+        TIMED(a_port_in_time_wait_is_taken_for_the_next_connection),
+        TIMED(a_port_just_in_time_wait_is_not),
+        TIMED(without_the_setting_a_port_stays_in_time_wait),
+        TIMED(without_timestamps_a_port_stays_in_time_wait),
         TIMED(after_24_days_any_time_is_good),
         TIMED(before_24_days_an_old_time_is_not),
         TIMED(time_wraps_around),
