@@ -65,7 +65,8 @@ struct utcp_stack {
     size_t replies_first, replies_count;
     struct fragments fragments;
     struct paths paths;
-    utcp_time next_icmp_error; /* see icmp_send_error() */
+    utcp_time next_icmp_error;                  /* see icmp_send_error() */
+    uint64_t challenge_second, challenges_left; /* see tcp_challenge() */
     uint16_t ip_id;
     uint32_t port_counter;
 };

@@ -108,6 +108,8 @@ struct utcp_slice {
       "how long a path MTU is remembered (RFC 1191 section 6.3, Linux: 10 min)") \
     X(icmp_rate, 1000, 0, 1000000, count, \
       "ICMP errors sent in a second, 0 = none (Linux: icmp_msgs_per_sec)") \
+    X(challenge_acks, INT32_MAX, 0, INT32_MAX, count, \
+      "challenge ACKs in a second, about (RFC 5961 section 7; Linux: no limit)") \
     X(ttl, 64, 1, 255, count, "time to live of packets sent") \
     X(gso, 65000, 0, 65000, bytes, "most payload in one packet of utcp_output(), 0 = one MSS")
 /* clang-format on */

@@ -155,9 +155,7 @@ bool tcp_take_ack(struct utcp_conn *conn, const struct tcp_segment *segment)
     };
 
     if (!acceptable(conn, segment)) {
-        conn->stack->counters.tcp_challenge_acks++;
-        tcp_ack_due(conn);
-        stack_want_send(conn);
+        tcp_challenge(conn);
         return false;
     }
     timestamps_note(conn, segment);

@@ -52,8 +52,45 @@ void tcp_reset_peer(struct utcp_conn *conn)
     tcp_reset_reply(conn->stack, &segment);
 }
 
-static void challenge(struct utcp_conn *conn)
+/* Whether an answer without data to something without data must wait. */
+static bool answered_lately(struct utcp_conn *conn)
 {
+    utcp_time now = conn->stack->now;
+
+    if (conn->oow_ack_time != 0 && now - conn->oow_ack_time < OOW_ACK_INTERVAL)
+        return true;
+    conn->oow_ack_time = now;
+    return false;
+}
+
+/*
+ * RFC 5961 section 7: "no more than X" challenge ACKs "in a Y second" interval, of the whole stack. An
+ * attacker who can count them learns whether a guess about somebody else's connection was right
+ * (CVE-2016-5696), so how many there are varies; Linux has no such limit any more unless asked.
+ */
+static bool challenges_exhausted(struct utcp_stack *stack)
+{
+    uint64_t limit = stack->settings.challenge_acks, second = stack->now / UTCP_SEC + 1;
+    uint64_t half = (limit + 1) / 2;
+    uint32_t random = 0;
+
+    if (limit == INT32_MAX)
+        return false;
+    if (stack->challenge_second != second) {
+        stack->random.fill(stack->random.ctx, &random, sizeof(random));
+        stack->challenge_second = second;
+        stack->challenges_left = limit == 0 ? 0 : half + random % limit;
+    }
+    if (stack->challenges_left == 0)
+        return true;
+    stack->challenges_left--;
+    return false;
+}
+
+void tcp_challenge(struct utcp_conn *conn)
+{
+    if (answered_lately(conn) || challenges_exhausted(conn->stack))
+        return;
     conn->stack->counters.tcp_challenge_acks++;
     tcp_ack_due(conn);
     stack_want_send(conn);
@@ -128,13 +165,11 @@ static bool in_window(const struct utcp_conn *conn, const struct tcp_segment *se
 
 static void answer_out_of_window(struct utcp_conn *conn, const struct tcp_segment *segment)
 {
-    utcp_time now = conn->stack->now;
     tcp_seq end = segment->seq + segment->payload_len;
 
     if (segment->payload_len == 0) {
-        if (conn->oow_ack_time != 0 && now - conn->oow_ack_time < OOW_ACK_INTERVAL)
+        if (answered_lately(conn))
             return;
-        conn->oow_ack_time = now;
     } else if (seq_lt(segment->seq, conn->rcv_nxt)) {
         sack_note_duplicate(conn, segment->seq, seq_min(end, conn->rcv_nxt));
     }
@@ -198,7 +233,7 @@ static enum verdict check_reset(struct utcp_conn *conn, const struct tcp_segment
         return GO_ON;
     if (segment->seq != conn->rcv_nxt) {
         if (seq_gt(segment->seq, conn->rcv_nxt))
-            challenge(conn);
+            tcp_challenge(conn);
         return DROP;
     }
     switch (conn->state) {
@@ -247,7 +282,7 @@ static enum verdict check_syn(struct utcp_conn *conn, const struct tcp_segment *
 {
     if ((segment->flags & TCP_SYN) == 0)
         return GO_ON;
-    challenge(conn);
+    tcp_challenge(conn);
     return DROP;
 }
 

@@ -302,6 +302,10 @@ void tcp_finish(struct utcp_conn *conn, int error);
 
 void tcp_input(struct utcp_stack *stack, const struct ipv4 *ip, bool verify);
 
+/* RFC 5961: asks the peer with an ACK whether it meant what seems to have come from it, but not more
+ * often than the limits allow. */
+void tcp_challenge(struct utcp_conn *conn);
+
 /* An ICMP error about a segment of ours with this sequence number; error is a negative errno. */
 void tcp_icmp_error(struct utcp_conn *conn, tcp_seq seq, int error);
 

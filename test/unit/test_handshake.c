@@ -167,10 +167,58 @@ static void a_syn_in_established_is_challenged(void **state)
     established_client(plain_peer(1000));
     inject_syn(S, 1, 0, plain_peer(1000));
     expect(A, 1, 1, WIN, 0);
+    advance_by(UTCP_SEC / 2);
     inject_syn(SA, 0, 1, plain_peer(1000));
     expect(A, 1, 1, WIN, 0);
     expect_state(TCP_ESTABLISHED);
     assert_int_equal(utcp_counters(world.stack)->tcp_challenge_acks, 2);
+}
+
+/* As Linux: tcp_invalid_ratelimit. */
+static void a_connection_challenges_twice_a_second(void **state)
+{
+    (void)state;
+    established_client(plain_peer(1000));
+    for (unsigned i = 0; i < 10; i++) {
+        inject_syn(S, 1, 0, plain_peer(1000));
+        inject(R, 10, 0, 0, 0);
+        advance_by(100 * UTCP_MSEC);
+    }
+    assert_int_equal(drop_sent(), 2);
+    expect_state(TCP_ESTABLISHED);
+}
+
+/* Opens a connection of the next port of the peer and sends it a SYN that is out of place. */
+static void be_challenged_once_more(void)
+{
+    world.peer_port++;
+    inject_syn(S, 0, 0, plain_peer(1000));
+    inject(A, 1, 1, 1000, 0);
+    world.conn = utcp_accept(world.listener, &world);
+    drop_sent();
+    inject_syn(S, 1, 0, plain_peer(1000));
+}
+
+/* RFC 5961 section 7. An attacker must not be able to count them, so the limit is not exact. */
+static void a_stack_challenges_no_more_than_its_limit(void **state)
+{
+    size_t first = 0, next = 0;
+
+    (void)state;
+    world.settings.challenge_acks = 20;
+    start_listening(100);
+    for (unsigned i = 0; i < 50; i++) {
+        be_challenged_once_more();
+        first += drop_sent();
+    }
+    advance_by(UTCP_SEC);
+    for (unsigned i = 0; i < 50; i++) {
+        be_challenged_once_more();
+        next += drop_sent();
+    }
+    assert_in_range(first, 10, 30);
+    assert_in_range(next, 10, 30);
+    assert_int_not_equal(first, next);
 }
 
 static void a_reset_in_syn_received_frees_its_slot(void **state)
@@ -560,6 +608,8 @@ int main(int argc, char *argv[])
         TEST(an_ack_of_something_never_sent_is_reset_in_syn_sent),
         TEST(a_duplicate_syn_gets_the_same_syn_ack),
         TEST(a_syn_in_established_is_challenged),
+        TEST(a_connection_challenges_twice_a_second),
+        TEST(a_stack_challenges_no_more_than_its_limit),
         TEST(a_reset_in_syn_received_frees_its_slot),
         TEST(a_reset_beside_the_number_expected_does_not_end_syn_received),
         TEST(data_on_the_third_ack_is_kept_until_accept),
