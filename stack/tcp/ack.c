@@ -132,8 +132,6 @@ static bool acceptable(const struct utcp_conn *conn, const struct tcp_segment *s
 static void take_delivery(struct utcp_conn *conn, const struct tcp_segment *segment,
                           struct delivery *delivery)
 {
-    if (outstanding(conn) == 0)
-        return;
     if (seq_gt(segment->ack, conn->snd_una))
         take_new_ack(conn, segment->ack, delivery);
     if (conn->sack_ok && segment->options.sack_count > 0)

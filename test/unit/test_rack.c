@@ -281,6 +281,19 @@ static void a_recovery_of_which_all_was_duplicate_is_taken_back(void **state)
     assert_int_equal(utcp_counters(world.stack)->tcp_dsacks, 1);
 }
 
+static void the_proof_may_come_when_nothing_is_in_flight_any_more(void **state)
+{
+    (void)state;
+    fly(4, 0);
+    advance_by(RTT);
+    inject_with(A, 1, 1, WIN, 0, block(1001, 4001));
+    expect(A, 1, 1, WIN, 1000);
+    inject(A, 1, 4001, WIN, 0);
+    inject_with(A, 1, 4001, WIN, 0, duplicate(1, 1001));
+    assert_int_equal(utcp_counters(world.stack)->tcp_dsacks, 1);
+    assert_true(world.conn->recovery.rack.grown > 0);
+}
+
 /* RFC 5682: the delay was long, nothing was lost. */
 static void a_spurious_timeout_is_taken_back_when_an_original_is_acknowledged(void **state)
 {
@@ -345,6 +358,7 @@ int main(int argc, char *argv[])
         TEST(a_dsack_for_the_probe_keeps_the_window),
         TEST(recovery_ends_at_ssthresh),
         TEST(a_recovery_of_which_all_was_duplicate_is_taken_back),
+        TEST(the_proof_may_come_when_nothing_is_in_flight_any_more),
         TEST(a_spurious_timeout_is_taken_back_when_an_original_is_acknowledged),
         TEST(after_a_timeout_new_data_goes_before_what_may_not_be_lost),
         TEST(a_dsack_of_something_else_takes_nothing_back),
