@@ -25,16 +25,14 @@
  * What a congestion event changes, and what undo() brings back.
  *
  * w_max       window at the last congestion, after fast convergence; 0 = none
- * cwnd_prior  window before the last reduction; 0 = none
- * running     the epoch has begun, at epoch; the rest is its own
+ * running     the epoch has begun, at start; the rest is its own
  * origin      its plateau: W_max, or the window at its beginning
  * w_est       what Reno's window would be
  * est_acked   bytes counted towards the next segment of w_est
  */
 struct epoch {
     utcp_time start;
-    uint32_t w_max, cwnd_prior;
-    uint32_t origin, k_ms;
+    uint32_t w_max, origin, k_ms;
     uint32_t w_est, est_acked;
     bool running;
 };
@@ -121,12 +119,15 @@ static void begin_epoch(struct cc *cc, struct epoch *epoch, utcp_time now)
     cc->acked = 0;
 }
 
-/* Section 4.3, equation (4): W_est = W_est + alpha * segments_acked / cwnd, where alpha is
- * 3 * (1 - beta) / (1 + beta) = 9/17, and 1 once W_est has come to cwnd_prior. */
+/*
+ * Section 4.3, equation (4): W_est = W_est + alpha * segments_acked / cwnd, where alpha is
+ * 3 * (1 - beta) / (1 + beta) = 9/17: with beta of 0.7 that gives Reno's mean window. As in Linux alpha
+ * stays that; the RFC has 1 once W_est has come to the window before the loss, which under random
+ * loss makes the mean window a tenth larger than Reno's.
+ */
 static void grow_w_est(const struct cc *cc, struct epoch *epoch)
 {
-    bool as_reno = epoch->w_est >= epoch->cwnd_prior;
-    uint64_t price = as_reno ? cc->cwnd : (uint64_t)cc->cwnd * 17 / 9;
+    uint64_t price = (uint64_t)cc->cwnd * 17 / 9;
     uint32_t segments = (uint32_t)(epoch->est_acked / price);
 
     epoch->est_acked -= (uint32_t)(segments * price);
@@ -222,7 +223,6 @@ static uint32_t on_congestion(struct cc *cc, enum cc_signal signal, uint32_t in_
     (void)now;
     cubic->before = *epoch;
     epoch->running = false;
-    epoch->cwnd_prior = cc->cwnd;
     if (signal == CC_TIMEOUT)
         epoch->w_max = 0;
     else if (cc->cwnd < epoch->w_max)
