@@ -196,3 +196,20 @@ same() {
     assert_regex "$stderr" 'made by another process'
     assert_regex "$stderr" 'Bad file descriptor'
 }
+
+@test "congestion control and pacing rate read and are set as in the kernel" {
+    inside sh -c 'cat /proc/sys/net/ipv4/tcp_available_congestion_control' | grep -qw reno ||
+        fail 'this kernel has no reno to compare with'
+    same perl -MSocket -MErrno -e '
+        my ($congestion, $rate) = (13, 47);
+        socket(S, PF_INET, SOCK_STREAM, 0) or die;
+        for my $name ("reno", "cubic\0\0\0", "vegan", "") {
+            my $done = setsockopt(S, IPPROTO_TCP, $congestion, $name);
+            print $name, ": ", $done ? "done" : 0 + $!, ", ", getsockopt(S, IPPROTO_TCP, $congestion), "\n";
+        }
+        print unpack("Q", getsockopt(S, SOL_SOCKET, $rate)), "\n";
+        for my $value (pack("L", 4000000000), pack("Q", 5e9), pack("l", -1), pack("S", 1)) {
+            my $done = setsockopt(S, SOL_SOCKET, $rate, $value);
+            print $done ? "done" : 0 + $!, ", ", unpack("H*", getsockopt(S, SOL_SOCKET, $rate)), "\n";
+        }'
+}
