@@ -7,6 +7,7 @@
 #include "tcp/tcb.h"
 
 #define CAPACITY_LEAST 16
+#define CAPACITY_KEPT 32
 
 /* SACKed ranges that are remembered at once: CVE-2019-11478 is a story of no such limit. */
 #define SACKED_MAX 1024
@@ -103,11 +104,20 @@ static bool allocate_sacked(struct utcp_conn *conn)
     return set->items != NULL;
 }
 
-void flight_free(struct utcp_conn *conn)
+static void free_queues(struct utcp_conn *conn)
 {
     struct flight *flight = &conn->flight;
 
     stack_free(conn->stack, flight->log.items, memory_size(flight->capacity));
+    flight->log.items = flight->lost.items = NULL;
+    flight->capacity = 0;
+}
+
+void flight_free(struct utcp_conn *conn)
+{
+    struct flight *flight = &conn->flight;
+
+    free_queues(conn);
     stack_free(conn->stack, flight->sacked.items,
                flight->sacked.capacity * sizeof(*flight->sacked.items));
 }
@@ -219,6 +229,10 @@ void flight_take_ack(struct utcp_conn *conn, tcp_seq ack, flight_visitor *visit,
     take_out_of_both(conn, range, visit, ctx);
     conn->flight.sacked_bytes -= ranges_overlap(sacked, range.from, range.to);
     ranges_drop_before(sacked, ack);
+    /* What a large flight needed is not kept while nothing is in flight. */
+    if (conn->flight.log.count + conn->flight.lost.count == 0 &&
+        conn->flight.capacity > CAPACITY_KEPT)
+        free_queues(conn);
 }
 
 /* Each SACK may split one transmission. */

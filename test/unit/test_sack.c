@@ -277,6 +277,26 @@ static void what_a_peer_reneges_on_goes_again(void **state)
     expect(A, 2001, 1, WIN, 1000);
 }
 
+static void an_idle_connection_keeps_no_large_scoreboard(void **state)
+{
+    size_t idle;
+
+    (void)state;
+    world.settings.gso = 0;
+    fly(2, 0);
+    inject(A, 1, 2001, WIN, 0);
+    idle = world.memory_bytes;
+    world.conn->cc.cwnd = 1000000;
+    for (unsigned i = 0; i < 60; i++) {
+        write_bytes(1000);
+        advance_by(UTCP_USEC);
+    }
+    assert_int_equal(drop_sent(), 60);
+    assert_true(world.memory_bytes > idle);
+    inject(A, 1, 62001, WIN, 0);
+    assert_true(world.memory_bytes <= idle);
+}
+
 static void without_memory_for_the_scoreboard_the_timeout_repairs(void **state)
 {
     (void)state;
@@ -311,6 +331,7 @@ int main(int argc, char *argv[])
         TEST(a_partly_sacked_segment_goes_again_without_that_part),
         TEST(a_peer_that_sacks_single_bytes_exhausts_nothing),
         TEST(what_a_peer_reneges_on_goes_again),
+        TEST(an_idle_connection_keeps_no_large_scoreboard),
         TEST(without_memory_for_the_scoreboard_the_timeout_repairs),
     };
 
