@@ -4,12 +4,23 @@
 #include "options.h"
 #include "status.h"
 
+static uint8_t options_in_use(const struct engine_status *status)
+{
+    unsigned options = 0;
+
+    options |= status->timestamps_ok ? TCPI_OPT_TIMESTAMPS : 0;
+    options |= status->sack_ok ? TCPI_OPT_SACK : 0;
+    options |= status->wscale_ok ? TCPI_OPT_WSCALE : 0;
+    options |= status->ecn_ok ? TCPI_OPT_ECN : 0;
+    options |= status->ecn_seen ? TCPI_OPT_ECN_SEEN : 0;
+    return (uint8_t)options;
+}
+
 static void fill_window(struct tcp_info *info, const struct engine_status *status)
 {
     info->tcpi_snd_wscale = status->snd_wscale & 15U;
     info->tcpi_rcv_wscale = status->rcv_wscale & 15U;
-    info->tcpi_options =
-        (status->wscale_ok ? TCPI_OPT_WSCALE : 0) | (status->sack_ok ? TCPI_OPT_SACK : 0);
+    info->tcpi_options = options_in_use(status);
     info->tcpi_snd_wnd = status->snd_wnd;
     info->tcpi_rcv_space = status->rcv_wnd;
     info->tcpi_rcv_ssthresh = status->rcv_wnd;

@@ -73,6 +73,8 @@ struct utcp_slice {
     X(retries, 15, 1, 255, count, "retransmissions of data before ETIMEDOUT") \
     X(orphan_retries, 8, 1, 255, count, "the same once the program has closed the socket") \
     X(initial_window, 10, 1, 1000, count, "initial congestion window in segments (RFC 6928)") \
+    X(ecn, 2, 0, 2, count, \
+      "ECN (RFC 3168): 0 never, 1 offered and accepted, 2 accepted (Linux: tcp_ecn)") \
     X(abe, 1, 0, 1, bool, "ECN marks reduce the window less than loss does (RFC 8511)") \
     X(slow_start_after_idle, 1, 0, 1, bool, "a window that is not used shrinks (RFC 2861)") \
     X(pacing, 0, 0, 1, bool, "spread the window over the round trip (Linux: the fq queue)") \
@@ -361,6 +363,8 @@ struct utcp_info {
     uint32_t reordering;             /* segments above a hole that mean a loss */
     uint32_t dsacks;                 /* duplicates the peer told of */
     bool sack_ok;
+    bool timestamps_ok, ecn_ok;
+    bool ecn_seen;                         /* the peer has sent what is capable of ECN */
     uint64_t pacing_rate, max_pacing_rate; /* bytes a second, UINT64_MAX = none */
     uint64_t min_rtt;                      /* ns, 0 = no sample yet */
     uint64_t bytes_sent, bytes_retransmitted, bytes_acked, bytes_received;
@@ -402,6 +406,8 @@ void utcp_info(const struct utcp_conn *conn, struct utcp_info *info);
     X(tcp_out_of_order, "segments received out of order") \
     X(tcp_duplicates, "segments received that brought nothing new") \
     X(tcp_listen_overflows, "SYNs dropped: the backlog was full") \
+    X(tcp_ecn_marks, "data segments received that a router had marked (ECN)") \
+    X(tcp_ecn_echoes, "reductions of a window because the peer told of marks (ECN)") \
     X(tcp_paws, "segments dropped: their timestamps were old (PAWS)") \
     X(tcp_challenge_acks, "challenge ACKs sent (RFC 5961)") \
     X(replies_dropped, "replies dropped: too many wait already, or no memory")

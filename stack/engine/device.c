@@ -37,6 +37,8 @@ enum {
     POOL_MADE_MAX = 64,    /* as many /30s as the net has */
     DEFAULT_MTU = 1500,
     TCP_CHECKSUM_OFFSET = 16,
+    TCP_FLAGS_OFFSET = 13,
+    TCP_CWR_FLAG = 128,
     KEEPER_WAIT_MS = 3000,    /* for a device, when this process may not make one */
     KEEPER_PATIENCE_MS = 250, /* before it makes one; keepers mostly go within 100 ms */
     KEEPER_POLL_MS = 20,
@@ -541,6 +543,9 @@ void device_frame_packet(struct device_frame *frame, const struct utcp_packet *p
     frame->header.csum_offset = TCP_CHECKSUM_OFFSET;
     if (packet->segment_bytes && packet->payload_len > packet->segment_bytes) {
         frame->header.gso_type = VIRTIO_NET_HDR_GSO_TCPV4;
+        /* CWR goes with the first of the segments only: RFC 3168 section 6.1.2. */
+        if ((packet->header[packet->tcp_offset + TCP_FLAGS_OFFSET] & TCP_CWR_FLAG) != 0)
+            frame->header.gso_type |= VIRTIO_NET_HDR_GSO_ECN;
         frame->header.gso_size = (uint16_t)packet->segment_bytes;
         frame->header.hdr_len = (uint16_t)packet->header_len;
     }

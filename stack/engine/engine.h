@@ -181,7 +181,7 @@ struct engine_status {
     uint32_t retransmits, total_retransmits; /* in a row; segments in all */
     uint64_t bytes_sent, bytes_retransmitted, bytes_acked, bytes_received, segs_in, segs_out;
     uint32_t accept_queued, backlog; /* a listener's */
-    bool sack_ok;
+    bool sack_ok, timestamps_ok, ecn_ok, ecn_seen;
     uint8_t recovery; /* as Linux numbers it in TCP_INFO: 0 open, 1 disorder ... 4 loss */
     uint32_t sacked, lost, resent; /* segments: SACKed; held to be lost; in flight again */
     uint32_t in_flight;            /* segments sent and not acknowledged */

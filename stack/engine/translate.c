@@ -90,6 +90,9 @@ static bool is_connected(enum tcp_state state)
 static void fill_recovery(struct engine_status *status, const struct utcp_info *info)
 {
     status->sack_ok = info->sack_ok;
+    status->timestamps_ok = info->timestamps_ok;
+    status->ecn_ok = info->ecn_ok;
+    status->ecn_seen = info->ecn_seen;
     status->recovery = info->recovery;
     status->sacked = in_segments(info->snd_sacked, info->mss);
     status->lost = in_segments(info->snd_lost, info->mss);

@@ -150,6 +150,7 @@ bool tcp_take_ack(struct utcp_conn *conn, const struct tcp_segment *segment)
         .duplicate = is_duplicate(conn, segment),
         .has_ts_echo = conn->timestamps_ok && segment->options.has_timestamps,
         .ts_echo = segment->options.ts_echo,
+        .ece = ecn_is_echo(conn, segment),
     };
 
     if (!acceptable(conn, segment)) {

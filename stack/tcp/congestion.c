@@ -83,6 +83,7 @@ void congestion_signal(struct utcp_conn *conn, enum cc_signal signal)
 {
     struct cc *cc = &conn->cc;
 
+    ecn_reduced(conn);
     cc->ssthresh = cc->ops->on_congestion(cc, signal, in_flight(conn), conn->stack->now);
 }
 

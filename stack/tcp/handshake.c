@@ -61,6 +61,7 @@ void tcp_start_sending(struct utcp_conn *conn, const struct utcp_conn *predecess
 
     conn->iss = choose_isn(conn);
     conn->ts_recent = 0;
+    conn->ecn = (struct ecn){0};
     if (predecessor != NULL)
         succeed(conn, predecessor);
     conn->snd_una = conn->snd_nxt = conn->iss;
@@ -95,6 +96,7 @@ void tcp_learn_syn(struct utcp_conn *conn, const struct tcp_segment *segment)
     uint32_t window = conn->rcv_limit < 65535 ? conn->rcv_limit : 65535;
 
     learn_options(conn, &segment->options);
+    ecn_learn_syn(conn, segment);
     conn->irs = segment->seq;
     conn->rcv_nxt = segment->seq + 1;
     conn->rcv_acked = conn->rcv_nxt;

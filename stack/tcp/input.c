@@ -429,7 +429,11 @@ static void dispatch(struct utcp_stack *stack, struct tcp_segment *segment)
 
 void tcp_input(struct utcp_stack *stack, const struct ipv4 *ip, bool verify)
 {
-    struct tcp_segment segment = {.src.addr = ip->src, .dst.addr = ip->dst};
+    struct tcp_segment segment = {
+        .src.addr = ip->src,
+        .dst.addr = ip->dst,
+        .ecn = ip->tos & 3,
+    };
 
     stack->counters.tcp_in++;
     if (!tcp_parse(ip->payload, ip->payload_len, verify, &segment)) {

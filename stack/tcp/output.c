@@ -353,6 +353,9 @@ static void write_packet(struct utcp_conn *conn, const struct plan *plan,
     segment.window = syn ? syn_window(conn) : tcp_advertise(conn);
     payload = segment_payload(conn);
     fill_options(conn, syn, &segment.options);
+    if (syn)
+        segment.flags |= ecn_syn_flags(conn);
+    ip.tos |= ecn_write(conn, &segment);
     *packet = (struct utcp_packet){.tcp_offset = IPV4_HEADER, .payload_len = plan->len};
     tcp_len = tcp_write(packet->header + IPV4_HEADER, &segment);
     packet->header_len = IPV4_HEADER + tcp_len;

@@ -146,8 +146,10 @@ void tcp_take_text(struct utcp_conn *conn, const struct tcp_segment *arrived)
     } else {
         tcp_ack_due(conn);
     }
-    if (segment.payload_len > 0)
+    if (segment.payload_len > 0) {
+        ecn_take(conn, &segment);
         take_payload(conn, &segment);
+    }
     take_fin(conn);
 }
 

@@ -308,6 +308,15 @@ static void in_loss(struct utcp_conn *conn, struct delivery *delivery)
         find_lost(conn, delivery);
 }
 
+/* RFC 3168 section 6.1.2: "... should react to congestion only once for each window of data". */
+static void reduce_for_marks(struct utcp_conn *conn)
+{
+    if (conn->recovery.state == CA_CWR)
+        return;
+    conn->stack->counters.tcp_ecn_echoes++;
+    recovery_enter_cwr(conn, CC_ECN);
+}
+
 static void in_order(struct utcp_conn *conn, struct delivery *delivery)
 {
     if (undo_by_dsack(conn) && conn->recovery.state == CA_DISORDER)
@@ -315,6 +324,8 @@ static void in_order(struct utcp_conn *conn, struct delivery *delivery)
     find_lost(conn, delivery);
     if (conn->flight.lost_bytes > 0)
         enter_recovery(conn);
+    else if (delivery->ece)
+        reduce_for_marks(conn);
     else if (conn->recovery.state != CA_CWR)
         settle(conn);
 }
@@ -340,6 +351,9 @@ void recovery_on_ack(struct utcp_conn *conn, struct delivery *delivery)
     };
 
     count_duplicates(conn, delivery);
+    /* As Linux: what was lost may prove to be there, but congestion there was. */
+    if (delivery->ece)
+        undo_keep_window(conn);
     rack_adapt(conn, delivery);
     probe_on_ack(conn, delivery);
     end_states(conn, delivery);

@@ -9,6 +9,7 @@
  *	reassemble.c the receive buffer and its window
  *	output.c    decides what is sent, one segment at a time
  *	congestion.c what congestion control may know of the connection
+ *	ecn.c       explicit congestion notification
  *	flight.c    what is in flight, lost, or SACKed: the scoreboard
  *	sack.c      SACK blocks, in and out
  *	rack.c      what is lost, by time: RACK, and the tail loss probe
@@ -54,6 +55,15 @@ struct rtt {
     tcp_seq round_end;     /* the round trip ends when this is acknowledged */
     uint64_t min;          /* ns: the least RTT of the last minutes, UINT64_MAX = no sample yet */
     utcp_time min_at;
+};
+
+/* RFC 3168. */
+struct ecn {
+    bool offered; /* by our SYN */
+    bool ok;      /* both sides agreed */
+    bool seen;    /* the peer's data has been capable of it */
+    bool echo;    /* a mark came: ECE goes with every segment until CWR comes */
+    bool cwr_due; /* the window was reduced: CWR goes with the next new data */
 };
 
 /* Linux's names and numbers: tcpi_ca_state. */
@@ -134,6 +144,7 @@ struct delivery {
     bool original;    /* something sent once, before the present state began, was delivered */
     bool dsack;       /* it told of a duplicate */
     bool dsack_probe; /* ... which the tail loss probe was */
+    bool ece;         /* it told of marks */
     uint32_t ts_echo; /* TSecr */
     bool has_ts_echo;
 };
@@ -197,6 +208,8 @@ struct utcp_conn {
     uint8_t snd_wscale, rcv_wscale;
     bool wscale_ok; /* both sides offered */
     bool sack_ok;   /* ... */
+
+    struct ecn ecn;
 
     /* RFC 7323. Times are of the sender's clock; ours has ms. */
     bool timestamps_ok;     /* both sides offered */
@@ -362,6 +375,27 @@ void tcp_listen_syn(struct utcp_conn *listener, const struct tcp_segment *segmen
 /* RFC 9293 section 3.10.7.4, fifth, for synchronized states: false = drop the segment. */
 bool tcp_take_ack(struct utcp_conn *conn, const struct tcp_segment *segment);
 
+/* ---- ecn.c ---- */
+
+/* What the peer's SYN, or SYN-ACK, says of ECN. */
+void ecn_learn_syn(struct utcp_conn *conn, const struct tcp_segment *segment);
+
+/* Flags for the SYN or SYN-ACK that is sent now. */
+uint8_t ecn_syn_flags(struct utcp_conn *conn);
+
+/* Takes marks and CWR of a segment with acceptable text. */
+void ecn_take(struct utcp_conn *conn, const struct tcp_segment *segment);
+
+/* True when an acceptable ACK tells of marks. */
+bool ecn_is_echo(const struct utcp_conn *conn, const struct tcp_segment *segment);
+
+/* The window was reduced, for whatever reason; that was taken back. */
+void ecn_reduced(struct utcp_conn *conn);
+void ecn_reduction_undone(struct utcp_conn *conn);
+
+/* Sets the flags of a segment about to be sent; returns the two bits for its IP header. */
+uint8_t ecn_write(struct utcp_conn *conn, struct tcp_segment *segment);
+
 /* ---- timestamps.c ---- */
 
 /* What the clock shows that goes into a segment sent now. */
@@ -460,6 +494,9 @@ void probe_on_ack(struct utcp_conn *conn, const struct delivery *delivery);
 
 /* Remembers the present window as the one to go back to. */
 void undo_init(struct utcp_conn *conn, bool with_window);
+
+/* The reduction was right, whatever else proves to be spurious. */
+void undo_keep_window(struct utcp_conn *conn);
 
 /* Each takes the reduction back when its evidence is there: DSACKs for all that went again; the echo
  * of an original's timestamp (Eifel, RFC 3522) or, of a time-out, an original's delivery (F-RTO,

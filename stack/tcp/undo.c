@@ -18,6 +18,11 @@ void undo_init(struct utcp_conn *conn, bool with_window)
     };
 }
 
+void undo_keep_window(struct utcp_conn *conn)
+{
+    conn->recovery.undo.cwnd = conn->recovery.undo.ssthresh = 0;
+}
+
 void undo_on_dsack(struct utcp_conn *conn, struct range range)
 {
     struct undo *undo = &conn->recovery.undo;
@@ -36,8 +41,10 @@ static void restore_window(struct utcp_conn *conn)
 
     if (undo->cwnd > cc->cwnd)
         cc->cwnd = undo->cwnd;
-    if (undo->ssthresh > cc->ssthresh)
+    if (undo->ssthresh > cc->ssthresh) {
         cc->ssthresh = undo->ssthresh;
+        ecn_reduction_undone(conn);
+    }
     undo->valid = false;
     congestion_undo(conn);
     conn->stack->counters.tcp_spurious++;

@@ -512,6 +512,9 @@ static void describe_recovery(const struct utcp_conn *conn, struct utcp_info *in
     info->reordering = conn->recovery.reordering;
     info->dsacks = conn->recovery.dsacks;
     info->sack_ok = conn->sack_ok;
+    info->timestamps_ok = conn->timestamps_ok;
+    info->ecn_ok = conn->ecn.ok;
+    info->ecn_seen = conn->ecn.seen;
     info->min_rtt = conn->rtt.min != UINT64_MAX ? conn->rtt.min : 0;
 }
 

@@ -48,6 +48,7 @@ struct tcp_segment {
     uint8_t flags;   /* enum tcp_flags */
     uint16_t window; /* as it stands in the header, not scaled */
     uint16_t urgent;
+    uint8_t ecn; /* the two bits of the IP header, RFC 3168 section 5: the caller's to fill in */
     struct tcp_options options;
     const uint8_t *payload;
     uint32_t payload_len;

@@ -29,7 +29,9 @@ struct number {
     }
 
 static const struct number numbers[] = {
+    NUMBER("tcp_ecn", ecn, 1),
     NUMBER("tcp_sack", sack, 1),
+    NUMBER("tcp_timestamps", timestamps, 1),
     NUMBER("tcp_syn_retries", syn_retries, 1),
     NUMBER("tcp_synack_retries", synack_retries, 1),
     NUMBER("tcp_window_scaling", window_scaling, 1),
@@ -81,10 +83,8 @@ static const char *const without_counterpart[] = {
     "tcp_recovery",
     "tcp_reordering",
     "tcp_dsack",
-    "tcp_timestamps",
     "tcp_slow_start_after_idle",
     "tcp_tso_win_divisor",
-    "tcp_ecn",
     "tcp_notsent_lowat",
     "tcp_min_tso_segs",
     "tcp_mtu_probing",

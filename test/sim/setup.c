@@ -59,6 +59,7 @@ static void draw_settings(struct utcp_settings *settings, struct rng *rng)
     settings->rcv_buf = 255 + rng_magnitude(rng, 1 << 18);
     settings->snd_buf = 255 + rng_magnitude(rng, 1 << 18);
     settings->wscale = rng_chance(rng, 500) ? 7 : rng_between(rng, 0, 14);
+    settings->ecn = rng_between(rng, 0, 2);
     settings->timestamps = rng_chance(rng, 500) ? 1 : rng_between(rng, 0, 2);
     settings->gso = rng_chance(rng, 300) ? 0 : rng_magnitude(rng, 65000);
     settings->initial_window = rng_chance(rng, 500) ? 10 : rng_magnitude(rng, 100);

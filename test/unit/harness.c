@@ -368,6 +368,7 @@ static void describe_next(char text[TEXT_MAX], bool with_time)
         return;
     }
     packet = next_sent();
+    world.ecn_sent = packet.bytes[1] & 3;
     if (parse(&packet, &segment)) {
         segment.seq -= world.iss;
         /* Without the ACK bit the field must be 0 as it is. */
@@ -441,6 +442,7 @@ size_t build_ip(uint8_t *packet, uint8_t protocol, const uint8_t *payload, size_
         .dst = own_addr,
         .protocol = protocol,
         .ttl = 64,
+        .tos = world.ecn,
         .payload_len = len,
     };
 

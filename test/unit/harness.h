@@ -73,6 +73,8 @@ struct peer {
  *             the echo of the last of ours, unless silent is set; and those expected without any
  *             must have had the time of their sending, whatever they echoed
  * peer_clock  what the peer's clock shows at the beginning, ms
+ * ecn         the two bits of the IP header that injected segments have
+ * ecn_sent    those of the packet that was expected last
  * held        packets stay in the stack until it is false and release() is called
  */
 struct world {
@@ -87,6 +89,7 @@ struct world {
     uint8_t own_wscale;
     bool peer_scales;
     bool timestamps, silent;
+    uint8_t ecn, ecn_sent;
     uint32_t peer_clock, ts_offset, ts_last; /* of ours: what it shows at time 0, and last showed */
     utcp_time began;
     bool held;
