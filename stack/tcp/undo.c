@@ -46,7 +46,9 @@ static void restore_window(struct utcp_conn *conn)
         ecn_reduction_undone(conn);
     }
     undo->valid = false;
-    congestion_undo(conn);
+    /* Without a window to go back to, this recovery reduced nothing: a reduction before it had. */
+    if (undo->cwnd > 0)
+        congestion_undo(conn);
     conn->stack->counters.tcp_spurious++;
 }
 

@@ -722,6 +722,23 @@ static void what_is_accepted_has_its_listener_s_algorithm(void **state)
     assert_string_equal(world.conn->cc.ops->name, "cubic");
 }
 
+/* A loss in a reduction that ECN began reduces nothing more, so there is nothing to take back. */
+static void undoing_a_recovery_leaves_the_reduction_by_ecn_before_it(void **state)
+{
+    uint64_t before[CC_STATE_WORDS];
+
+    (void)state;
+    with_36_segments();
+    utcp_set_option(world.conn, UTCP_OPT_CONGESTION, 0);
+    recovery_enter_cwr(world.conn, CC_ECN);
+    memcpy(before, world.conn->cc.state, sizeof(before));
+    undo_init(world.conn, false);
+    world.conn->recovery.undo.resent = true;
+    assert_true(undo_by_dsack(world.conn));
+    assert_memory_equal(world.conn->cc.state, before, sizeof(before));
+    assert_int_equal(world.conn->cc.ssthresh, 25000);
+}
+
 /* ---- pacing ---- */
 
 /* So many whole segments from this number on, and nothing more. */
@@ -887,6 +904,7 @@ int main(int argc, char *argv[])
         TEST(a_window_that_was_closed_for_long_opens_to_slow_start),
         TEST(another_algorithm_goes_on_with_the_same_window),
         TEST(what_is_accepted_has_its_listener_s_algorithm),
+        TEST(undoing_a_recovery_leaves_the_reduction_by_ecn_before_it),
         TEST(in_slow_start_the_window_is_spread_over_half_a_round_trip),
         TEST(in_avoidance_it_is_spread_over_five_sixths),
         TEST(without_pacing_a_window_goes_at_once),
