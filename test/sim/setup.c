@@ -68,6 +68,7 @@ static void draw_settings(struct utcp_settings *settings, struct rng *rng)
     settings->rto_max = rng_between(rng, UTCP_SEC, 60 * UTCP_SEC);
     settings->time_wait = rng_chance(rng, 500) ? 60 * UTCP_SEC : rng_magnitude(rng, UTCP_SEC) - 1;
     settings->fin_wait2 = rng_between(rng, UTCP_SEC, 60 * UTCP_SEC);
+    settings->hystart = rng_between(rng, 0, 2);
 }
 
 static bool create_stack(struct host *host, uint64_t seed)
