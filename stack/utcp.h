@@ -110,6 +110,8 @@ struct utcp_slice {
       "how long a path MTU is remembered (RFC 1191 section 6.3, Linux: 10 min)") \
     X(icmp_rate, 1000, 0, 1000000, count, \
       "ICMP errors sent in a second, 0 = none (Linux: icmp_msgs_per_sec)") \
+    X(syncookies, 1, 0, 2, count, \
+      "SYN cookies (RFC 4987): 0 never, 1 when the backlog is full, 2 always") \
     X(challenge_acks, INT32_MAX, 0, INT32_MAX, count, \
       "challenge ACKs in a second, about (RFC 5961 section 7; Linux: no limit)") \
     X(ttl, 64, 1, 255, count, "time to live of packets sent") \
@@ -409,6 +411,9 @@ void utcp_info(const struct utcp_conn *conn, struct utcp_info *info);
     X(tcp_ecn_marks, "data segments received that a router had marked (ECN)") \
     X(tcp_ecn_echoes, "reductions of a window because the peer told of marks (ECN)") \
     X(tcp_paws, "segments dropped: their timestamps were old (PAWS)") \
+    X(tcp_cookies_sent, "SYN cookies sent") \
+    X(tcp_cookies_good, "connections that began with a SYN cookie's return") \
+    X(tcp_cookies_bad, "ACKs for a listener that brought no SYN cookie of ours") \
     X(tcp_challenge_acks, "challenge ACKs sent (RFC 5961)") \
     X(replies_dropped, "replies dropped: too many wait already, or no memory")
 /* clang-format on */

@@ -11,8 +11,11 @@
 
 #define SUCCESSOR_DISTANCE (65535 + 2)
 
-/* A listener keeps so many half-open connections, or its backlog, whichever is more. */
-#define HALF_OPEN_LEAST 16
+/* The setting's value that has every SYN answered with a cookie. */
+#define COOKIES_ALWAYS 2
+
+/* How long cookies may come back after the last of them was sent. */
+#define COOKIES_AWAITED (120 * UTCP_SEC)
 
 /* RFC 6528: ISN = M + F(localip, localport, remoteip, remoteport, secretkey), M a clock that ticks
  * every 4 microseconds. */
@@ -144,11 +147,9 @@ void tcp_establish(struct utcp_conn *conn, const struct tcp_segment *segment)
 }
 
 /* Linux drops, and does not reset: the peer tries again, and by then there may be room. */
-static bool backlog_full(const struct utcp_conn *listener)
+static bool accept_queue_full(const struct utcp_conn *listener)
 {
-    unsigned most = listener->backlog > HALF_OPEN_LEAST ? listener->backlog : HALF_OPEN_LEAST;
-
-    return listener->accept_count > listener->backlog || listener->half_open >= most;
+    return listener->accept_count > listener->backlog;
 }
 
 static void inherit(struct utcp_conn *child, const struct utcp_conn *listener)
@@ -166,25 +167,110 @@ static void inherit(struct utcp_conn *child, const struct utcp_conn *listener)
     child->pacing.max_rate = listener->pacing.max_rate;
 }
 
-void tcp_listen_syn(struct utcp_conn *listener, const struct tcp_segment *segment,
-                    const struct utcp_conn *predecessor)
+/* What a listener's SYN begins, in no table yet. */
+static void init_child(struct utcp_conn *child, const struct utcp_conn *listener,
+                       const struct tcp_segment *syn)
 {
-    struct utcp_stack *stack = listener->stack;
-    struct utcp_conn *child;
-
-    child = backlog_full(listener) ? NULL : stack_add_conn(stack);
-    if (child == NULL) {
-        stack->counters.tcp_listen_overflows++;
-        return;
-    }
     inherit(child, listener);
-    child->local = segment->dst;
-    child->remote = segment->src;
+    child->local = syn->dst;
+    child->remote = syn->src;
     child->passive = true;
+}
+
+static struct utcp_conn *add_child(struct utcp_conn *listener, const struct tcp_segment *syn,
+                                   const struct utcp_conn *predecessor)
+{
+    struct utcp_conn *child = stack_add_conn(listener->stack);
+
+    if (child == NULL) {
+        listener->stack->counters.tcp_listen_overflows++;
+        return NULL;
+    }
+    init_child(child, listener, syn);
     child->listener = listener;
     listener->half_open++;
     tcp_set_state(child, TCP_SYN_RECEIVED);
     stack_insert_tuple(child);
     tcp_start_sending(child, predecessor);
-    tcp_learn_syn(child, segment);
+    tcp_learn_syn(child, syn);
+    return child;
+}
+
+/* A SYN without timestamps agrees to nothing but its MSS: the rest could not be remembered. */
+static void forget_options(struct tcp_segment *syn)
+{
+    syn->options = (struct tcp_options){.mss = syn->options.mss};
+    syn->flags = TCP_SYN;
+}
+
+/* The connection lives as long as it takes to write its SYN-ACK. */
+static void answer_with_cookie(struct utcp_conn *listener, const struct tcp_segment *segment)
+{
+    struct utcp_stack *stack = listener->stack;
+    struct utcp_conn child = {.stack = stack, .state = TCP_CLOSED};
+    struct tcp_segment syn = *segment;
+
+    if (!syn.options.has_timestamps || stack->settings.timestamps == 0)
+        forget_options(&syn);
+    init_child(&child, listener, &syn);
+    tcp_start_sending(&child, NULL);
+    tcp_learn_syn(&child, &syn);
+    child.state = TCP_SYN_RECEIVED;
+    child.iss = cookie_make(stack, &syn, child.peer_mss);
+    child.ts_offset += cookie_time(&child) - timestamps_now(&child);
+    tcp_output_syn_ack(&child);
+    listener->cookie_sent_at = stack->now;
+    stack->counters.tcp_cookies_sent++;
+}
+
+/* As Linux: a SYN of one that was in TIME-WAIT is no flood. */
+static bool must_answer_with_cookie(const struct utcp_conn *listener,
+                                    const struct utcp_conn *predecessor)
+{
+    return predecessor == NULL && (listener->stack->settings.syncookies == COOKIES_ALWAYS ||
+                                   listener->half_open > listener->backlog);
+}
+
+void tcp_listen_syn(struct utcp_conn *listener, const struct tcp_segment *segment,
+                    const struct utcp_conn *predecessor)
+{
+    struct utcp_stack *stack = listener->stack;
+    bool flood = must_answer_with_cookie(listener, predecessor);
+
+    if (accept_queue_full(listener) || (flood && stack->settings.syncookies == 0))
+        stack->counters.tcp_listen_overflows++;
+    else if (flood)
+        answer_with_cookie(listener, segment);
+    else
+        add_child(listener, segment, predecessor);
+}
+
+/* Only a listener that has sent some lately needs to look. */
+static bool awaits_cookies(const struct utcp_conn *listener)
+{
+    return listener->cookie_sent_at != 0 &&
+           listener->stack->now - listener->cookie_sent_at < COOKIES_AWAITED;
+}
+
+bool tcp_listen_ack(struct utcp_conn *listener, const struct tcp_segment *segment,
+                    struct utcp_conn **conn)
+{
+    struct utcp_stack *stack = listener->stack;
+    struct tcp_segment syn;
+
+    *conn = NULL;
+    if (!awaits_cookies(listener) || !cookie_read(stack, segment, &syn)) {
+        stack->counters.tcp_cookies_bad += awaits_cookies(listener);
+        return false;
+    }
+    if (!accept_queue_full(listener))
+        *conn = add_child(listener, &syn, NULL);
+    if (*conn == NULL)
+        return true;
+    stack->counters.tcp_cookies_good++;
+    (*conn)->iss = segment->ack - 1;
+    (*conn)->snd_una = (*conn)->iss;
+    (*conn)->snd_nxt = (*conn)->snd_buf_seq = (*conn)->iss + 1;
+    (*conn)->send_syn = false;
+    return true;
 }

@@ -98,7 +98,24 @@ void tcp_challenge(struct utcp_conn *conn)
 
 /* ---- 3.10.7.2: LISTEN ---- */
 
-static void input_listen(struct utcp_conn *listener, const struct tcp_segment *segment)
+static void input_synchronized(struct utcp_conn *conn, struct tcp_segment *segment);
+
+/* An ACK may bring back a SYN cookie; then it is the third of its handshake. */
+static bool input_cookie(struct utcp_conn *listener, struct tcp_segment *segment)
+{
+    struct utcp_conn *conn;
+
+    if ((segment->flags & (TCP_SYN | TCP_ACK)) != TCP_ACK ||
+        !tcp_listen_ack(listener, segment, &conn))
+        return false;
+    if (conn != NULL) {
+        conn->count.segs_in++;
+        input_synchronized(conn, segment);
+    }
+    return true;
+}
+
+static void input_listen(struct utcp_conn *listener, struct tcp_segment *segment)
 {
     /* "First, check for a RST: An incoming RST segment should be ignored." */
     if ((segment->flags & TCP_RST) != 0)
@@ -106,7 +123,8 @@ static void input_listen(struct utcp_conn *listener, const struct tcp_segment *s
     /* "Second, check for an ACK: Any acknowledgment is bad if it arrives on a connection still in
      * the LISTEN state." */
     if ((segment->flags & TCP_ACK) != 0) {
-        tcp_reset_reply(listener->stack, segment);
+        if (!input_cookie(listener, segment))
+            tcp_reset_reply(listener->stack, segment);
         return;
     }
     /* "Third, check for a SYN". A FIN beside it is nonsense that Linux drops, too. */

@@ -13,6 +13,8 @@
  */
 #include <assert.h>
 
+#include <string.h>
+
 #include "stack.h"
 #include "tcp/tcb.h"
 
@@ -365,6 +367,26 @@ static void write_packet(struct utcp_conn *conn, const struct plan *plan,
         ring_slices(&conn->snd_buf, plan->seq - conn->snd_buf_seq, plan->len, packet->payload);
     if (plan->len > payload)
         packet->segment_bytes = payload;
+}
+
+void tcp_output_syn_ack(struct utcp_conn *conn)
+{
+    struct plan plan = {.seq = conn->iss, .flags = tcp_state_flags(conn->state)};
+    struct ipv4 ip = {
+        .dst = conn->remote.addr,
+        .protocol = IP_TCP,
+        .ttl = conn->ttl,
+        .tos = conn->tos,
+        .dont_fragment = tcp_dont_fragment(conn),
+    };
+    struct utcp_packet packet;
+    uint8_t *body;
+
+    write_packet(conn, &plan, &packet);
+    ip.payload_len = packet.header_len - packet.tcp_offset;
+    body = stack_reply(conn->stack, &ip);
+    if (body != NULL)
+        memcpy(body, packet.header + packet.tcp_offset, ip.payload_len);
 }
 
 static uint32_t segments_in(const struct utcp_packet *packet)

@@ -9,6 +9,7 @@
  *	reassemble.c the receive buffer and its window
  *	output.c    decides what is sent, one segment at a time
  *	congestion.c what congestion control may know of the connection
+ *	cookies.c   SYN cookies
  *	ecn.c       explicit congestion notification
  *	flight.c    what is in flight, lost, or SACKed: the scoreboard
  *	sack.c      SACK blocks, in and out
@@ -247,6 +248,7 @@ struct utcp_conn {
 
     /* A listener's. */
     unsigned backlog, half_open, accept_count;
+    utcp_time cookie_sent_at;   /* the last of them, 0 = none yet */
     struct list accept_queue;   /* established, through .accept_link */
     struct utcp_conn *listener; /* whose child this is until it is accepted */
     struct list accept_link;
@@ -374,6 +376,23 @@ void tcp_listen_syn(struct utcp_conn *listener, const struct tcp_segment *segmen
 
 /* RFC 9293 section 3.10.7.4, fifth, for synchronized states: false = drop the segment. */
 bool tcp_take_ack(struct utcp_conn *conn, const struct tcp_segment *segment);
+
+/* An ACK for a listener: makes a connection of it when it brings back a SYN cookie. *conn is NULL when
+ * there is no room. False = it brings none. */
+bool tcp_listen_ack(struct utcp_conn *listener, const struct tcp_segment *segment,
+                    struct utcp_conn **conn);
+
+/* ---- cookies.c ---- */
+
+/* The number of a SYN-ACK that answers this SYN, from a peer whose MSS is mss. */
+tcp_seq cookie_make(const struct utcp_stack *stack, const struct tcp_segment *syn, uint32_t mss);
+
+/* The time of that SYN-ACK: about now, and holds what conn has agreed to. */
+uint32_t cookie_time(const struct utcp_conn *conn);
+
+/* Makes of an ACK the SYN of which a cookie was made; false = it brings none. */
+bool cookie_read(const struct utcp_stack *stack, const struct tcp_segment *ack,
+                 struct tcp_segment *syn);
 
 /* ---- ecn.c ---- */
 
@@ -599,6 +618,9 @@ void tcp_timers_fire(struct utcp_conn *conn);
 
 /* Bytes of options that a segment has room for beside those it always carries. */
 uint32_t tcp_option_room(const struct utcp_conn *conn);
+
+/* Queues the SYN-ACK of a connection in SYN-RECEIVED that is not kept. */
+void tcp_output_syn_ack(struct utcp_conn *conn);
 
 /* Builds the next packet of conn; false = nothing to send now. */
 bool tcp_output(struct utcp_conn *conn, struct utcp_packet *packet);
