@@ -359,7 +359,7 @@ struct utcp_info {
     uint32_t retransmits;            /* time-outs in a row */
     uint64_t total_retransmits;      /* segments */
     uint8_t recovery;                /* 0 open, 1 disorder, 2 reduction, 3 recovery, 4 loss */
-    uint32_t snd_sacked, snd_lost;   /* bytes SACKed, and held to be lost and not sent again yet */
+    uint32_t snd_sacked, snd_lost;   /* bytes SACKed; held to be lost, sent again or not */
     uint32_t snd_resent;             /* bytes in flight for a second time, or more */
     uint32_t snd_outstanding;        /* bytes sent and not acknowledged, SYN and FIN counted */
     uint32_t reordering;             /* segments above a hole that mean a loss */

@@ -179,20 +179,38 @@ static uint32_t take_out(struct utcp_conn *conn, const struct cut *cut, uint32_t
     return found;
 }
 
-/* Takes the range out of log and lost, wherever its bytes are; returns how many there were. */
+/* How many bytes of the range are in lost. */
+static uint32_t lost_within(const struct flight *flight, struct range range)
+{
+    uint32_t bytes = 0;
+
+    for (uint32_t i = 0; i < flight->lost.count; i++) {
+        const struct sent *sent = item(flight, &flight->lost, i);
+        tcp_seq from = seq_max(sent->from, range.from);
+        tcp_seq to = seq_min(sent->to, range.to);
+
+        if (seq_ge(sent->from, range.to))
+            break;
+        if (seq_lt(from, to))
+            bytes += to - from;
+    }
+    return bytes;
+}
+
+/* Takes the range out of log and lost, wherever its bytes are; returns how many there were. What is in
+ * lost was sent longer ago than what is in the log for its sake, and is shown last. */
 static uint32_t take_out_of_both(struct utcp_conn *conn, struct range range, flight_visitor *visit,
                                  void *ctx)
 {
     struct flight *flight = &conn->flight;
-    uint32_t most = range.to - range.from - ranges_overlap(&flight->sacked, range.from, range.to);
-    struct cut lost = {&flight->lost, true, range.from, range.to, visit, ctx};
+    uint32_t bytes = range.to - range.from - ranges_overlap(&flight->sacked, range.from, range.to);
+    uint32_t in_lost = lost_within(flight, range);
     struct cut log = {&flight->log, false, range.from, range.to, visit, ctx};
-    uint32_t from_lost = take_out(conn, &lost, most);
-    uint32_t from_log = take_out(conn, &log, most - from_lost);
+    struct cut lost = {&flight->lost, true, range.from, range.to, visit, ctx};
 
-    flight->lost_bytes -= from_lost;
-    flight->log_bytes -= from_log;
-    return from_lost + from_log;
+    flight->log_bytes -= take_out(conn, &log, bytes - in_lost);
+    flight->lost_bytes -= take_out(conn, &lost, in_lost);
+    return bytes;
 }
 
 /* ---- what happens to transmissions ---- */

@@ -506,8 +506,8 @@ static void describe_recovery(const struct utcp_conn *conn, struct utcp_info *in
 {
     info->recovery = (uint8_t)conn->recovery.state;
     info->snd_sacked = conn->flight.sacked_bytes;
-    info->snd_lost = conn->flight.lost_bytes;
     info->snd_resent = resent_in_flight(&conn->flight);
+    info->snd_lost = conn->flight.lost_bytes + info->snd_resent;
     info->snd_outstanding = outstanding(conn);
     info->reordering = conn->recovery.reordering;
     info->dsacks = conn->recovery.dsacks;
