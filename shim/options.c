@@ -53,7 +53,6 @@ enum word {
     WORD_DEFER_ACCEPT,
     WORD_FASTOPEN,
     WORD_FASTOPEN_CONNECT,
-    WORD_NOTSENT_LOWAT,
     WORD_SYNCNT,
     WORD_LINGER2,
     WORD_WINDOW_CLAMP,
@@ -231,6 +230,13 @@ static int get_engine(const struct call *call, void *value, socklen_t *size)
     return write_int(call, value, size, get_engine_value(call));
 }
 
+static int set_unsigned(const struct call *call, const void *value, socklen_t size)
+{
+    int number;
+    int error = read_int(call, value, size, &number);
+    return error < 0 ? error : set_engine_value(call, (unsigned)number);
+}
+
 /* The two lowest bits are ECN's, and a program cannot have them on a stream. */
 static int set_tos(const struct call *call, const void *value, socklen_t size)
 {
@@ -266,13 +272,18 @@ static int set_buffer(const struct call *call, const void *value, socklen_t size
     int most = call->option->most / 2;
     if (number < 0 || number > most)
         number = most;
-    return set_engine_value(call, number < least ? least : number);
+    if (number < least)
+        number = least;
+    return set_engine_value(call,
+                            (uint64_t)(call->option->key == ENGINE_SND_BUF ? 2 * number : number));
 }
 
 static int get_buffer(const struct call *call, void *value, socklen_t *size)
 {
     int bytes = get_engine_value(call);
-    return write_int(call, value, size, bytes > INT_MAX / 2 ? INT_MAX : bytes * 2);
+    if (call->option->key == ENGINE_RCV_BUF)
+        bytes = bytes > INT_MAX / 2 ? INT_MAX : bytes * 2;
+    return write_int(call, value, size, bytes);
 }
 
 /* 0 takes a bound back; else it is Linux's range. */
@@ -392,7 +403,7 @@ static int get_meminfo(const struct call *call, void *value, socklen_t *size)
         [SK_MEMINFO_RMEM_ALLOC] = status.readable,
         [SK_MEMINFO_RCVBUF] = 2 * (uint32_t)engine_get_option(call->socket, ENGINE_RCV_BUF),
         [SK_MEMINFO_WMEM_ALLOC] = status.unacked_bytes - status.unsent_bytes,
-        [SK_MEMINFO_SNDBUF] = 2 * (uint32_t)engine_get_option(call->socket, ENGINE_SND_BUF),
+        [SK_MEMINFO_SNDBUF] = (uint32_t)engine_get_option(call->socket, ENGINE_SND_BUF),
         [SK_MEMINFO_WMEM_QUEUED] = status.unacked_bytes,
     };
     return option_write(value, size, info, sizeof(info));
@@ -537,6 +548,7 @@ static const struct option options[] = {
     BUFFER(SO_SNDBUFFORCE, ENGINE_SND_BUF, 4608),
     BUFFER(SO_RCVBUFFORCE, ENGINE_RCV_BUF, 2304),
     {IPPROTO_TCP, TCP_MAXSEG, set_max_segment, get_engine, ENGINE_MAXSEG, 0, 88, 32767},
+    {IPPROTO_TCP, TCP_NOTSENT_LOWAT, set_unsigned, get_engine, ENGINE_NOTSENT_LOWAT, 0, 0, 0},
     {IPPROTO_IP, IP_TOS, set_tos, get_engine, ENGINE_TOS, 0, 0, 255},
     {IPPROTO_IP, IP_TTL, set_ttl, get_engine, ENGINE_TTL, 0, 1, 255},
     {IPPROTO_IP, IP_MTU_DISCOVER, set_engine_number, get_engine, ENGINE_MTU_DISCOVER, 0,
@@ -571,7 +583,6 @@ static const struct option options[] = {
     NUMBER(IPPROTO_TCP, TCP_DEFER_ACCEPT, WORD_DEFER_ACCEPT, 0, INT_MIN, INT_MAX),
     NUMBER(IPPROTO_TCP, TCP_FASTOPEN, WORD_FASTOPEN, 0, 0, INT_MAX),
     NUMBER(IPPROTO_TCP, TCP_FASTOPEN_CONNECT, WORD_FASTOPEN_CONNECT, 0, 0, 1),
-    NUMBER(IPPROTO_TCP, TCP_NOTSENT_LOWAT, WORD_NOTSENT_LOWAT, 0, INT_MIN, INT_MAX),
     NUMBER(IPPROTO_TCP, TCP_LINGER2, WORD_LINGER2, 60, INT_MIN, INT_MAX),
     NUMBER(IPPROTO_TCP, TCP_WINDOW_CLAMP, WORD_WINDOW_CLAMP, 0, 0, INT_MAX),
     NUMBER(IPPROTO_TCP, TCP_SAVE_SYN, WORD_SAVE_SYN, 0, 0, 2),
@@ -608,7 +619,7 @@ static bool is_engines(const struct option *option)
     return option->set == set_engine_flag || option->set == set_buffer ||
            option->set == set_engine_number || option->set == set_max_segment ||
            option->set == set_tos || option->set == set_ttl || option->set == set_congestion ||
-           option->set == set_pacing_rate;
+           option->set == set_pacing_rate || option->set == set_unsigned;
 }
 
 static bool was_set(const struct option *option, const struct engine_extra *extra)

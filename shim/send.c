@@ -12,6 +12,11 @@
 #include "transfer.h"
 #include "wait.h"
 
+static unsigned engine_flags(int flags)
+{
+    return (flags & MSG_MORE ? ENGINE_MORE : 0) | (flags & MSG_EOR ? ENGINE_RECORD : 0);
+}
+
 static ssize_t send_all(struct engine_socket *socket, int fd, const struct iovec *iov, size_t count,
                         size_t bytes, int flags)
 {
@@ -22,7 +27,7 @@ static ssize_t send_all(struct engine_socket *socket, int fd, const struct iovec
         struct iovec part;
         int left = (int)count;
         const struct iovec *next = iov_after(iov, &left, done, &part);
-        ssize_t sent = engine_send(socket, fd, next, left, flags & MSG_MORE ? ENGINE_MORE : 0);
+        ssize_t sent = engine_send(socket, fd, next, left, engine_flags(flags));
         if (sent < 0 && sent != -EAGAIN)
             return done > 0 ? (ssize_t)done : sent;
         done += sent > 0 ? (size_t)sent : 0;

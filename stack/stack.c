@@ -29,6 +29,7 @@ static void free_conn(struct utcp_conn *conn)
     stack_free(stack, conn->snd_buf.data, conn->snd_buf.size);
     stack_free(stack, conn->rcv_buf.data, conn->rcv_buf.size);
     flight_free(conn);
+    chunks_free(conn);
     stack_free(stack, conn->out_of_order.items,
                conn->out_of_order.capacity * sizeof(*conn->out_of_order.items));
     list_remove(&conn->all_link);

@@ -94,6 +94,8 @@ struct utcp_slice {
     X(reordering, 3, 1, 300, count, "duplicate ACKs that mean a loss (RFC 5681: 3)") \
     X(rcv_buf, 1 << 20, 256, 1 << 30, bytes, "receive buffer of a new connection") \
     X(snd_buf, 1 << 20, 256, 1 << 30, bytes, "send buffer of a new connection") \
+    X(notsent_lowat, UINT32_MAX, 1, UINT32_MAX, bytes, \
+      "a socket is not writable with so much that is not sent (Linux: unbounded)") \
     X(time_wait, 60 * UTCP_SEC, 0, 600 * UTCP_SEC, ns, "length of TIME-WAIT (Linux: 60 s)") \
     X(tw_reuse, 0, 0, 1, bool, \
       "connect from a port in TIME-WAIT for a second, with timestamps (Linux: only to itself)") \
@@ -266,10 +268,14 @@ struct utcp_conn *utcp_accept(struct utcp_conn *listener, void *user);
  * Sending is reserve, copy, commit, so that the copy needs no lock: utcp_send_space() returns the
  * free bytes and where they are, or a negative errno (-EPIPE, -ENOTCONN, -EAGAIN while connecting
  * or when there is no room, or the pending error, which it takes); utcp_send_commit() queues the
- * first len of them. One sender at a time for each connection.
+ * first len of them, with enum utcp_send_flags. One sender at a time for each connection.
  */
 long utcp_send_space(struct utcp_conn *conn, struct utcp_slice space[2]);
-void utcp_send_commit(struct utcp_conn *conn, size_t len, utcp_time now);
+enum utcp_send_flags {
+    UTCP_SEND_MORE = 1,   /* more follows at once: no PSH */
+    UTCP_SEND_RECORD = 2, /* what follows goes in packets of its own (MSG_EOR) */
+};
+void utcp_send_commit(struct utcp_conn *conn, size_t len, unsigned flags, utcp_time now);
 
 /*
  * Receiving likewise: returns the bytes that wait and where they are, 0 at the end of data, or a
@@ -306,9 +312,10 @@ enum utcp_option {
     UTCP_OPT_RCV_BUF,   /* bytes; before the handshake, later ones are remembered only */
     UTCP_OPT_MAXSEG,    /* bytes: greatest MSS to announce and use; reads as the one in
                          * use, before that as what was set or 536 */
-    UTCP_OPT_TTL,       /* 1 to 255 */
-    UTCP_OPT_TOS,       /* 0 to 255; the two ECN bits are the stack's */
-    UTCP_OPT_MTU_DISCOVER,    /* enum utcp_mtu_discover */
+    UTCP_OPT_NOTSENT_LOWAT, /* bytes: no more is taken while so much is not sent; 0 = the setting */
+    UTCP_OPT_TTL,           /* 1 to 255 */
+    UTCP_OPT_TOS,           /* 0 to 255; the two ECN bits are the stack's */
+    UTCP_OPT_MTU_DISCOVER,  /* enum utcp_mtu_discover */
     UTCP_OPT_MAX_PACING_RATE, /* bytes a second: turns pacing on; UINT64_MAX = no bound */
     UTCP_OPT_CONGESTION,      /* the index of utcp_congestion_name(); the window stays as it is */
 };

@@ -118,6 +118,7 @@ enum {
     ENGINE_PEEK = 1,    /* receive: leave the bytes where they are */
     ENGINE_DISCARD = 2, /* receive: drop the bytes, write nothing (MSG_TRUNC) */
     ENGINE_MORE = 4,    /* send: more will follow at once (MSG_MORE) */
+    ENGINE_RECORD = 8,  /* send: what follows goes in packets of its own (MSG_EOR) */
 };
 
 /*
@@ -146,9 +147,10 @@ enum engine_option {
     ENGINE_NODELAY,         /* bool */
     ENGINE_REUSEADDR,       /* bool */
     ENGINE_REUSEPORT,       /* bool */
-    ENGINE_SND_BUF,         /* bytes, as TCP counts them (not doubled) */
-    ENGINE_RCV_BUF,         /* bytes, likewise */
+    ENGINE_SND_BUF,         /* bytes, as Linux counts them: the cost of packets included */
+    ENGINE_RCV_BUF,         /* bytes of window, half of what Linux counts */
     ENGINE_MAXSEG,          /* bytes */
+    ENGINE_NOTSENT_LOWAT,   /* bytes */
     ENGINE_TTL,             /* 1 to 255 */
     ENGINE_TOS,             /* 0 to 255 */
     ENGINE_MTU_DISCOVER,    /* 0 to 5, as Linux numbers IP_MTU_DISCOVER */

@@ -112,7 +112,14 @@ static long send_space(struct engine_socket *socket, int fd, struct utcp_slice s
     return error ? error : -EAGAIN;
 }
 
-static ssize_t send_locked(struct engine_socket *socket, int fd, struct cursor *cursor)
+/* A record ends where the program's bytes do. */
+static unsigned commit_flags(unsigned flags, const struct cursor *cursor)
+{
+    return send_flags_to_core(cursor->count > 0 ? flags & ~(unsigned)ENGINE_RECORD : flags);
+}
+
+static ssize_t send_locked(struct engine_socket *socket, int fd, struct cursor *cursor,
+                           unsigned flags)
 {
     struct utcp_slice space[2] = {0};
     ssize_t sent = 0;
@@ -127,7 +134,7 @@ static ssize_t send_locked(struct engine_socket *socket, int fd, struct cursor *
         begin_copy(socket);
         len = copy(cursor, space, COPY_IN);
         end_copy(socket);
-        utcp_send_commit(socket->conn, len, engine_now());
+        utcp_send_commit(socket->conn, len, commit_flags(flags, cursor), engine_now());
         sent += (ssize_t)len;
     } while (cursor->count > 0 && !error_waits(socket));
     return sent || room >= 0 ? sent : room;
@@ -140,12 +147,11 @@ ssize_t engine_send(struct engine_socket *socket, int fd, const struct iovec *io
     uint64_t signals;
     ssize_t result;
 
-    (void)flags;
     log_flush();
     signals = sys_block_signals(UINT64_MAX);
     pthread_mutex_lock(&socket->send_lock);
     engine_lock();
-    result = send_locked(socket, fd, &cursor);
+    result = send_locked(socket, fd, &cursor, flags);
     engine_unlock_waking();
     pthread_mutex_unlock(&socket->send_lock);
     sys_block_signals(signals);

@@ -26,6 +26,7 @@ static const enum utcp_option core_options[ENGINE_OPTIONS] = {
     [ENGINE_SND_BUF] = UTCP_OPT_SND_BUF,
     [ENGINE_RCV_BUF] = UTCP_OPT_RCV_BUF,
     [ENGINE_MAXSEG] = UTCP_OPT_MAXSEG,
+    [ENGINE_NOTSENT_LOWAT] = UTCP_OPT_NOTSENT_LOWAT,
     [ENGINE_TTL] = UTCP_OPT_TTL,
     [ENGINE_TOS] = UTCP_OPT_TOS,
     [ENGINE_MTU_DISCOVER] = UTCP_OPT_MTU_DISCOVER,
@@ -43,6 +44,7 @@ static const struct {
     [ENGINE_SND_BUF] = {0, INT32_MAX},
     [ENGINE_RCV_BUF] = {0, INT32_MAX},
     [ENGINE_MAXSEG] = {0, 65495},
+    [ENGINE_NOTSENT_LOWAT] = {0, UINT32_MAX},
     [ENGINE_TTL] = {1, 255},
     [ENGINE_TOS] = {0, 255},
     [ENGINE_MTU_DISCOVER] = {0, UTCP_PMTU_OMIT},
@@ -53,6 +55,12 @@ static const struct {
 enum utcp_option option_to_core(enum engine_option option)
 {
     return core_options[option];
+}
+
+unsigned send_flags_to_core(unsigned flags)
+{
+    return (flags & ENGINE_MORE ? UTCP_SEND_MORE : 0) |
+           (flags & ENGINE_RECORD ? UTCP_SEND_RECORD : 0);
 }
 
 bool option_in_range(enum engine_option option, uint64_t value)

@@ -16,6 +16,9 @@ struct engine_endpoint endpoint_from_core(const struct utcp_endpoint *core);
 
 enum utcp_option option_to_core(enum engine_option option);
 
+/* Of engine_send()'s flags those that the core knows. */
+unsigned send_flags_to_core(unsigned flags);
+
 /* False for a value that no connection would take. */
 bool option_in_range(enum engine_option option, uint64_t value);
 

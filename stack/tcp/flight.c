@@ -218,16 +218,9 @@ static uint32_t take_out_of_both(struct utcp_conn *conn, struct range range, fli
 static void append_to_log(struct utcp_conn *conn, const struct sent *sent)
 {
     struct flight *flight = &conn->flight;
-    struct sent *last = NULL;
 
     flight->log_bytes += sent->to - sent->from;
-    if (flight->log.count > 0)
-        last = item(flight, &flight->log, flight->log.count - 1);
-    if (last != NULL && last->to == sent->from && last->at == sent->at &&
-        last->resent == sent->resent)
-        last->to = sent->to;
-    else
-        *insert(flight, &flight->log, flight->log.count) = *sent;
+    *insert(flight, &flight->log, flight->log.count) = *sent;
 }
 
 void flight_send(struct utcp_conn *conn, tcp_seq from, tcp_seq to, bool resent)

@@ -69,6 +69,7 @@ void tcp_start_sending(struct utcp_conn *conn, const struct utcp_conn *predecess
         succeed(conn, predecessor);
     conn->snd_una = conn->snd_nxt = conn->iss;
     conn->snd_buf_seq = conn->iss + 1;
+    chunks_start(conn, conn->snd_buf_seq);
     conn->rcv_wscale = choose_wscale(conn);
     tcp_look_up_path(conn);
     timestamps_start(conn);
@@ -156,6 +157,7 @@ static void inherit(struct utcp_conn *child, const struct utcp_conn *listener)
 {
     child->mss_limit = listener->mss_limit;
     child->snd_limit = listener->snd_limit;
+    child->notsent_lowat = listener->notsent_lowat;
     child->rcv_limit = listener->rcv_limit;
     child->nodelay = listener->nodelay;
     child->reuse_addr = listener->reuse_addr;

@@ -48,8 +48,7 @@ static uint32_t congestion_room(const struct utcp_conn *conn)
     return room_below(conn->cc.cwnd, in_flight(conn));
 }
 
-/* Bytes of new data that the peer's and the congestion window allow. */
-static uint32_t usable_window(const struct utcp_conn *conn)
+uint32_t tcp_usable_window(const struct utcp_conn *conn)
 {
     return min_u32(room_below(conn->snd_wnd, outstanding(conn)), congestion_room(conn));
 }
@@ -82,6 +81,9 @@ static bool short_segment_allowed(const struct utcp_conn *conn, uint32_t len, bo
 {
     if (conn->probe_now)
         return true;
+    /* What has more behind it and still ends here is a record: it gets no longer by waiting. */
+    if (is_rest && seq_lt(chunks_record_end(conn, conn->snd_nxt), snd_end(conn)))
+        return true;
     if (is_rest && (conn->nodelay || conn->fin_queued || outstanding(conn) == 0))
         return true;
     return len >= conn->snd_wnd_max / 2;
@@ -112,8 +114,8 @@ static uint32_t data_to_send(const struct utcp_conn *conn)
 
     if (!seq_gt(snd_end(conn), conn->snd_nxt))
         return 0;
-    queued = snd_end(conn) - conn->snd_nxt;
-    len = min_u32(queued, usable_window(conn));
+    queued = chunks_record_end(conn, conn->snd_nxt) - conn->snd_nxt;
+    len = min_u32(queued, tcp_usable_window(conn));
     whole = whole_segments(conn, len);
     if (len > whole && len <= largest_packet(conn) &&
         short_segment_allowed(conn, len - whole, len == queued))
@@ -127,7 +129,7 @@ static bool fin_fits(const struct utcp_conn *conn, tcp_seq seq, uint32_t len)
 {
     if (!conn->fin_queued || seq + len != snd_end(conn))
         return false;
-    return len > 0 || usable_window(conn) > 0 || conn->probe_now;
+    return len > 0 || tcp_usable_window(conn) > 0 || conn->probe_now;
 }
 
 static bool plan_syn(const struct utcp_conn *conn, struct plan *plan)
@@ -136,6 +138,15 @@ static bool plan_syn(const struct utcp_conn *conn, struct plan *plan)
         return false;
     *plan = (struct plan){.seq = conn->iss, .flags = tcp_state_flags(conn->state)};
     return true;
+}
+
+/* RFC 9293 section 3.9.1.2: "PSH bit set in the last segment" of what was pushed. As Linux, for the
+ * peer's offload, on each packet of several segments too. */
+static uint8_t push_flag(const struct utcp_conn *conn, tcp_seq from, uint32_t len)
+{
+    bool push = len > segment_payload(conn) || chunks_pushed(conn, from, from + len);
+
+    return len > 0 && push ? TCP_PSH : 0;
 }
 
 /* A plan for [from, to), which may include the FIN. */
@@ -147,12 +158,12 @@ static struct plan plan_of(const struct utcp_conn *conn, tcp_seq from, tcp_seq t
         plan.len--;
         plan.flags |= TCP_FIN;
     }
-    if (plan.len > 0 && plan.seq + plan.len == snd_end(conn))
-        plan.flags |= TCP_PSH;
+    plan.flags |= push_flag(conn, plan.seq, plan.len);
     return plan;
 }
 
-/* The first of what is lost, as far as it is in one piece. */
+/* The first of what is lost, as far as it went in one packet; with the next ones when one segment takes
+ * them all, as Linux (tcp_retrans_try_collapse()). */
 static struct range first_lost(const struct utcp_conn *conn)
 {
     const struct flight *flight = &conn->flight;
@@ -163,7 +174,7 @@ static struct range first_lost(const struct utcp_conn *conn)
 
         if (i == 0)
             range.from = sent->from;
-        else if (sent->from != range.to)
+        else if (sent->from != range.to || sent->to - range.from > segment_payload(conn))
             break;
         range.to = sent->to;
     }
@@ -181,10 +192,18 @@ static uint32_t room_to_resend(const struct utcp_conn *conn, tcp_seq from)
     return min_u32(window, congestion_room(conn));
 }
 
+/* A FIN behind the last record goes with it. */
+static tcp_seq end_in_record(const struct utcp_conn *conn, struct range range)
+{
+    tcp_seq end = chunks_record_end(conn, range.from);
+
+    return end == snd_end(conn) ? range.to : seq_min(range.to, end);
+}
+
 static bool plan_lost(const struct utcp_conn *conn, struct plan *plan)
 {
     struct range lost = first_lost(conn);
-    uint32_t len = lost.to - lost.from;
+    uint32_t len = end_in_record(conn, lost) - lost.from;
     uint32_t room = len > 0 ? room_to_resend(conn, lost.from) : 0;
 
     if (len > room || len > segment_payload(conn))
@@ -226,8 +245,7 @@ static bool plan_data(const struct utcp_conn *conn, struct plan *plan)
     *plan = (struct plan){.seq = conn->snd_nxt, .len = data_to_send(conn), .flags = TCP_ACK};
     if (fin_fits(conn, plan->seq, plan->len))
         plan->flags |= TCP_FIN;
-    if (plan->len > 0 && plan->seq + plan->len == snd_end(conn))
-        plan->flags |= TCP_PSH;
+    plan->flags |= push_flag(conn, plan->seq, plan->len);
     return plan->len > 0 || (plan->flags & TCP_FIN) != 0;
 }
 

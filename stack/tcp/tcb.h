@@ -8,6 +8,7 @@
  *	ack.c       what an acceptable ACK means: window, RTT, congestion control, recovery
  *	reassemble.c the receive buffer and its window
  *	output.c    decides what is sent, one segment at a time
+ *	chunks.c    the send buffer, as it was written
  *	congestion.c what congestion control may know of the connection
  *	cookies.c   SYN cookies
  *	ecn.c       explicit congestion notification
@@ -32,6 +33,7 @@
 #include "base/seq.h"
 #include "cc/cc.h"
 #include "ip/path.h"
+#include "tcp/chunks.h"
 #include "tcp/flight.h"
 #include "utcp.h"
 #include "wire/ipv4.h"
@@ -187,7 +189,9 @@ struct utcp_conn {
     tcp_seq snd_wl1, snd_wl2;
     struct ring snd_buf;
     tcp_seq snd_buf_seq;
-    uint32_t snd_limit; /* bytes the send buffer may hold */
+    struct chunks chunks;   /* of the send buffer */
+    uint32_t snd_limit;     /* bytes the send buffer may hold, chunks_cost() counted */
+    uint32_t notsent_lowat; /* no chunk is begun with so many bytes unsent, 0 = the setting */
 
     /* Receive sequence variables. rcv_adv is the right edge that was advertised; rcv_acked the
      * rcv_nxt of the last ACK sent. */
@@ -615,6 +619,9 @@ void tcp_start_fin_wait2_orphan(struct utcp_conn *conn);
 void tcp_timers_fire(struct utcp_conn *conn);
 
 /* ---- output.c ---- */
+
+/* Bytes of new data that the peer's and the congestion window allow. */
+uint32_t tcp_usable_window(const struct utcp_conn *conn);
 
 /* Bytes of options that a segment has room for beside those it always carries. */
 uint32_t tcp_option_room(const struct utcp_conn *conn);

@@ -181,11 +181,9 @@ static bool allocate_send_buffer(struct utcp_conn *conn)
 /* The buffer's limit may have been raised since its memory was taken. */
 static size_t send_room(const struct utcp_conn *conn)
 {
-    size_t limit = conn->snd_limit;
+    size_t room = chunks_room(conn), most = ring_free(&conn->snd_buf);
 
-    if (conn->snd_buf.data != NULL && limit > conn->snd_buf.size)
-        limit = conn->snd_buf.size;
-    return limit > conn->snd_buf.len ? limit - conn->snd_buf.len : 0;
+    return room < most ? room : most;
 }
 
 long utcp_send_space(struct utcp_conn *conn, struct utcp_slice space[2])
@@ -207,13 +205,14 @@ long utcp_send_space(struct utcp_conn *conn, struct utcp_slice space[2])
     return (long)room;
 }
 
-void utcp_send_commit(struct utcp_conn *conn, size_t len, utcp_time now)
+void utcp_send_commit(struct utcp_conn *conn, size_t len, unsigned flags, utcp_time now)
 {
     set_now(conn, now);
     /* The connection may have ended while the bytes were copied. */
     if (len == 0 || !can_send(conn))
         return;
     ring_append(&conn->snd_buf, len);
+    chunks_append(conn, (uint32_t)len, flags);
     tcp_timer_review(conn);
     stack_want_send(conn);
     stack_want_tell(conn);
@@ -346,10 +345,15 @@ int utcp_take_error(struct utcp_conn *conn)
     return error;
 }
 
-/* Linux calls a socket writable when a third of the buffer is free: sk_stream_is_writeable(). */
+/* Linux calls a socket writable when a third of the buffer is free, and less than half of what it may
+ * hold unsent is not sent: sk_stream_is_writeable(), tcp_stream_memory_free(). */
 static bool writable(const struct utcp_conn *conn)
 {
-    return !can_send(conn) || send_room(conn) * 3 >= conn->snd_limit;
+    size_t cost = chunks_cost(conn);
+    uint64_t unsent = snd_end(conn) - conn->snd_nxt;
+
+    return !can_send(conn) ||
+           (cost + cost / 2 <= conn->snd_limit && 2 * unsent < chunks_unsent_limit(conn));
 }
 
 unsigned utcp_ready(const struct utcp_conn *conn)
@@ -378,7 +382,7 @@ unsigned utcp_ready(const struct utcp_conn *conn)
 /* Where an option of a plain number or flag is kept. */
 int utcp_set_option(struct utcp_conn *conn, enum utcp_option option, uint64_t value)
 {
-    if (value > INT32_MAX && option != UTCP_OPT_MAX_PACING_RATE)
+    if (value > INT32_MAX && option != UTCP_OPT_MAX_PACING_RATE && option != UTCP_OPT_NOTSENT_LOWAT)
         return -EINVAL;
     switch (option) {
     case UTCP_OPT_NODELAY:
@@ -404,6 +408,12 @@ int utcp_set_option(struct utcp_conn *conn, enum utcp_option option, uint64_t va
         if (value != 0 && (value < 48 || value > 65495))
             return -EINVAL;
         conn->mss_limit = (uint32_t)value;
+        return 0;
+    case UTCP_OPT_NOTSENT_LOWAT:
+        if (value > UINT32_MAX)
+            return -EINVAL;
+        conn->notsent_lowat = (uint32_t)value;
+        stack_want_tell(conn);
         return 0;
     case UTCP_OPT_TTL:
         if (value < 1 || value > 255)
@@ -455,6 +465,8 @@ uint64_t utcp_get_option(const struct utcp_conn *conn, enum utcp_option option)
         return conn->rcv_limit;
     case UTCP_OPT_MAXSEG:
         return max_segment(conn);
+    case UTCP_OPT_NOTSENT_LOWAT:
+        return conn->notsent_lowat;
     case UTCP_OPT_TTL:
         return conn->ttl;
     case UTCP_OPT_TOS:

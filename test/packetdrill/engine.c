@@ -15,6 +15,7 @@
 
 #include "libc.h"
 #include "sockets.h"
+#include "transfer.h"
 #include "translate.h"
 #include "world.h"
 
@@ -182,14 +183,14 @@ static bool can_accept(void *listener)
     return utcp_ready(((struct engine_socket *)listener)->conn) & UTCP_IN;
 }
 
-int engine_accept(int listener_fd, unsigned flags, engine_recvmsg *receive,
+int engine_accept(int listener_fd, unsigned flags, engine_recvmsg *unused,
                   struct engine_socket **accepted, struct engine_endpoint *remote)
 {
     bool blocks = !(libc.fcntl(listener_fd, F_GETFL) & O_NONBLOCK);
     struct engine_socket *listener;
     struct utcp_info info;
 
-    (void)receive;
+    (void)unused;
     world_lock();
     listener = socket_find(listener_fd);
     if (blocks)
@@ -223,25 +224,6 @@ static ssize_t copy(copier *move, const struct utcp_slice slices[2], const struc
     return copied < 0 ? -errno : copied;
 }
 
-ssize_t engine_send(struct engine_socket *socket, int fd, const struct iovec *iov, int iov_count,
-                    unsigned flags)
-{
-    struct utcp_slice space[2] = {0};
-    ssize_t sent;
-
-    (void)fd;
-    (void)flags;
-    world_lock();
-    sent = utcp_send_space(socket->conn, space);
-    if (sent >= 0)
-        sent = copy(process_vm_readv, space, iov, iov_count);
-    if (sent > 0)
-        utcp_send_commit(socket->conn, (size_t)sent, world_now());
-    world_settle();
-    world_unlock();
-    return sent;
-}
-
 static size_t room(const struct iovec *iov, int count)
 {
     size_t bytes = 0;
@@ -249,6 +231,43 @@ static size_t room(const struct iovec *iov, int count)
     for (int i = 0; i < count; i++)
         bytes += iov[i].iov_len;
     return bytes;
+}
+
+/* Once: as much as there is room for now. */
+static ssize_t send_some(struct engine_socket *socket, const struct iovec *iov, int count,
+                         unsigned flags)
+{
+    struct utcp_slice space[2] = {0};
+    ssize_t sent = utcp_send_space(socket->conn, space);
+
+    if (sent >= 0)
+        sent = copy(process_vm_readv, space, iov, count);
+    if (sent > 0 && (size_t)sent < room(iov, count))
+        flags &= ~(unsigned)ENGINE_RECORD;
+    if (sent > 0)
+        utcp_send_commit(socket->conn, (size_t)sent, send_flags_to_core(flags), world_now());
+    return sent;
+}
+
+ssize_t engine_send(struct engine_socket *socket, int fd, const struct iovec *iov, int iov_count,
+                    unsigned flags)
+{
+    size_t bytes = room(iov, iov_count), done = 0;
+    ssize_t sent;
+
+    (void)fd;
+    world_lock();
+    do {
+        struct iovec part;
+        int left = iov_count;
+        const struct iovec *next = iov_after(iov, &left, done, &part);
+
+        sent = send_some(socket, next, left, flags);
+        done += sent > 0 ? (size_t)sent : 0;
+    } while (sent > 0 && done < bytes);
+    world_settle();
+    world_unlock();
+    return done > 0 ? (ssize_t)done : sent;
 }
 
 static ssize_t deliver(const struct utcp_slice data[2], size_t waiting, const struct iovec *iov,

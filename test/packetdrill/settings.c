@@ -33,6 +33,7 @@ static const struct number numbers[] = {
     NUMBER("tcp_sack", sack, 1),
     NUMBER("tcp_timestamps", timestamps, 1),
     NUMBER("tcp_syncookies", syncookies, 1),
+    NUMBER("tcp_notsent_lowat", notsent_lowat, 1),
     NUMBER("tcp_syn_retries", syn_retries, 1),
     NUMBER("tcp_synack_retries", synack_retries, 1),
     NUMBER("tcp_window_scaling", window_scaling, 1),

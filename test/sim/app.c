@@ -136,7 +136,7 @@ static void commit_write(struct app *app, size_t len)
 {
     app->sent += len;
     world_note(app->world, app, "writes", len, app->sent);
-    utcp_send_commit(app->conn, len, now_of(app));
+    utcp_send_commit(app->conn, len, 0, now_of(app));
     world_progress(app->world);
     app->to_commit_sent = 0;
     if (rng_chance(&app->rng, app->plan.write_pause))

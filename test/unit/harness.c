@@ -358,7 +358,8 @@ static void describe(char text[TEXT_MAX], const struct tcp_segment *segment)
     describe_options(text + len, TEXT_MAX - len, &segment->options);
 }
 
-static void describe_next(char text[TEXT_MAX], bool with_time)
+/* flags_seen masks what the segment's flags are compared in. */
+static void describe_next(char text[TEXT_MAX], bool with_time, uint8_t flags_seen)
 {
     struct tcp_segment segment;
     struct sent_packet packet;
@@ -375,6 +376,7 @@ static void describe_next(char text[TEXT_MAX], bool with_time)
         if ((segment.flags & TCP_ACK) != 0)
             segment.ack -= world.peer_isn;
         shift_sack(&segment.options, -world.peer_isn);
+        segment.flags &= flags_seen;
         segment.options.has_timestamps = segment.options.has_timestamps && with_time;
         describe(text, &segment);
     } else {
@@ -409,8 +411,10 @@ void expect_at(const char *file, int line, unsigned flags, tcp_seq seq, tcp_seq 
         .options = options,
     };
 
+    bool any_push = (flags & TCP_PSH) == 0 && !world.exact_push;
+
     describe(expected, &segment);
-    describe_next(got, options.has_timestamps);
+    describe_next(got, options.has_timestamps, any_push ? (uint8_t)~TCP_PSH : UINT8_MAX);
     if (strcmp(expected, got) == 0)
         return;
     print_error("expected %s\n     got %s\n", expected, got);
@@ -423,7 +427,7 @@ void expect_nothing_at(const char *file, int line)
 
     if (sent_count == 0)
         return;
-    describe_next(got, true);
+    describe_next(got, true, UINT8_MAX);
     print_error("expected nothing\n     got %s\n", got);
     _fail(file, line);
 }
@@ -626,6 +630,11 @@ void established_server(struct peer peer)
 
 void write_bytes(uint32_t len)
 {
+    write_with(len, 0);
+}
+
+void write_with(uint32_t len, unsigned flags)
+{
     struct utcp_slice space[2];
     uint32_t at = 0;
 
@@ -635,7 +644,7 @@ void write_bytes(uint32_t len)
             space[slice].data[i] = pattern(world.written + at++);
     }
     world.written += len;
-    utcp_send_commit(world.conn, len, world.now);
+    utcp_send_commit(world.conn, len, flags, world.now);
     settle();
 }
 

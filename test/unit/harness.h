@@ -94,6 +94,7 @@ struct world {
     utcp_time began;
     bool held;
     size_t memory_bytes, memory_left;
+    bool exact_push; /* expect() of a segment without PSH insists on that */
     uint64_t random;
     tcp_seq right_edge; /* that the stack has advertised, absolute */
     bool right_edge_known;
@@ -192,6 +193,7 @@ void nothing_before_at(const char *file, int line, utcp_time ns);
 
 /* Queues len bytes of the pattern. */
 void write_bytes(uint32_t len);
+void write_with(uint32_t len, unsigned flags); /* enum utcp_send_flags */
 
 /* Reads exactly len bytes, and checks them. */
 void read_bytes(uint32_t len);

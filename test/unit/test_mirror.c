@@ -20,7 +20,11 @@ static int program_end;
 static int open_pair(void **state)
 {
     (void)state;
-    conn = (struct utcp_conn){.state = TCP_ESTABLISHED, .snd_limit = 4096};
+    conn = (struct utcp_conn){
+        .state = TCP_ESTABLISHED,
+        .snd_limit = 4096,
+        .notsent_lowat = UINT32_MAX,
+    };
     mirrored = (struct engine_socket){.conn = &conn, .phase = SOCKET_ACTIVE, .life = 1};
     engine.epoll = epoll_create1(EPOLL_CLOEXEC);
     assert_true(engine.epoll >= 0);
