@@ -30,10 +30,13 @@ struct number {
 
 static const struct number numbers[] = {
     NUMBER("tcp_ecn", ecn, 1),
+    NUMBER("tcp_pacing_ss_ratio", pacing_ss_ratio, 1),
+    NUMBER("tcp_pacing_ca_ratio", pacing_ca_ratio, 1),
     NUMBER("tcp_sack", sack, 1),
     NUMBER("tcp_timestamps", timestamps, 1),
     NUMBER("tcp_syncookies", syncookies, 1),
     NUMBER("tcp_notsent_lowat", notsent_lowat, 1),
+    NUMBER("tcp_slow_start_after_idle", slow_start_after_idle, 1),
     NUMBER("tcp_syn_retries", syn_retries, 1),
     NUMBER("tcp_synack_retries", synack_retries, 1),
     NUMBER("tcp_window_scaling", window_scaling, 1),
@@ -73,22 +76,12 @@ static void set_congestion(const char *value)
 /* Neither has a counterpart: they are of fast open, of pacing by a queue, or decide what is never so in
  * the scripts. */
 static const char *const without_counterpart[] = {
-    "tcp_fack",
-    "tcp_frto",
-    "tcp_fastopen",
-    "tcp_fastopen_key",
-    "tcp_ecn_option",
-    "tcp_pacing_ss_ratio",
-    "tcp_pacing_ca_ratio",
-    "tcp_early_retrans",
-    "tcp_recovery",
-    "tcp_reordering",
-    "tcp_dsack",
-    "tcp_slow_start_after_idle",
-    "tcp_tso_win_divisor",
-    "tcp_notsent_lowat",
-    "tcp_min_tso_segs",
-    "tcp_mtu_probing",
+    "tcp_fack",         "tcp_frto",
+    "tcp_fastopen",     "tcp_fastopen_key",
+    "tcp_ecn_option",   "tcp_early_retrans",
+    "tcp_recovery",     "tcp_reordering",
+    "tcp_dsack",        "tcp_tso_win_divisor",
+    "tcp_min_tso_segs", "tcp_mtu_probing",
     "tcp_base_mss",
 };
 
@@ -187,6 +180,7 @@ void settings_begin(struct utcp_config *config)
 {
     utcp_settings_init(&config->settings);
     config->settings.hystart = HYSTART_LINUX; /* the default is of a later RFC */
+    config->settings.abe = 0;                 /* ... that Linux has not */
     settings = &config->settings;
     congestion = &config->congestion;
     read_bytes = 0;
