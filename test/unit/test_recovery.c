@@ -185,7 +185,7 @@ static void after_a_timeout_slow_start_sends_all_again(void **state)
     expect_nothing();
 }
 
-static void an_ack_above_a_rewound_snd_nxt_is_good(void **state)
+static void an_ack_of_all_that_was_held_to_be_lost_is_good(void **state)
 {
     (void)state;
     fly(5, 500);
@@ -424,7 +424,7 @@ int main(int argc, char *argv[])
         TEST(a_syn_sent_twice_is_not_measured),
         TEST(backing_off_ends_with_the_first_ack_of_new_data),
         TEST(after_a_timeout_slow_start_sends_all_again),
-        TEST(an_ack_above_a_rewound_snd_nxt_is_good),
+        TEST(an_ack_of_all_that_was_held_to_be_lost_is_good),
         TEST(the_third_duplicate_ack_sends_the_head_again),
         TEST(the_first_two_duplicate_acks_each_let_a_new_segment_out),
         TEST(every_second_duplicate_ack_lets_a_new_segment_out),
