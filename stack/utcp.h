@@ -80,6 +80,7 @@ struct utcp_slice {
     X(pacing, 0, 0, 1, bool, "spread the window over the round trip (Linux: the fq queue)") \
     X(pacing_ss_ratio, 200, 0, 1000, count, "per cent of the window a round trip in slow start") \
     X(pacing_ca_ratio, 120, 0, 1000, count, "the same in congestion avoidance") \
+    X(burst, 2, 1, 45, count, "least segments in a packet, however slow the path (Linux: 2)") \
     X(hystart, 1, 0, 2, count, "CUBIC's end of slow start: 0 loss, 1 RFC 9406, 2 as Linux") \
     X(mss, 0, 0, 65495, bytes, "greatest MSS to announce and use, 0 = from the MTU") \
     X(window_scaling, 1, 0, 1, bool, "offer and accept window scaling (RFC 7323)") \

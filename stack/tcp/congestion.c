@@ -170,6 +170,12 @@ static void note_use(struct utcp_conn *conn)
     use->used = max_u32(use->used, flight);
 }
 
+/* There is another packet to the one that was sent: use is judged by all of them. */
+static bool more_goes_now(const struct utcp_conn *conn)
+{
+    return seq_gt(snd_end(conn), conn->snd_nxt) && tcp_usable_window(conn) >= conn->mss;
+}
+
 void congestion_sent(struct utcp_conn *conn, bool resent)
 {
     struct window_use *use = &conn->window_use;
@@ -181,7 +187,7 @@ void congestion_sent(struct utcp_conn *conn, bool resent)
     if (window_in_use(conn)) {
         use->used = 0;
         use->since = conn->stack->now;
-    } else if (conn->stack->settings.slow_start_after_idle != 0) {
+    } else if (conn->stack->settings.slow_start_after_idle != 0 && !more_goes_now(conn)) {
         cut_unused(conn);
     }
 }

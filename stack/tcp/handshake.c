@@ -69,6 +69,7 @@ void tcp_start_sending(struct utcp_conn *conn, const struct utcp_conn *predecess
         succeed(conn, predecessor);
     conn->snd_una = conn->snd_nxt = conn->iss;
     conn->snd_buf_seq = conn->iss + 1;
+    conn->snd_sml = conn->iss;
     chunks_start(conn, conn->snd_buf_seq);
     conn->rcv_wscale = choose_wscale(conn);
     tcp_look_up_path(conn);

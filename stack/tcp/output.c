@@ -73,10 +73,16 @@ uint32_t tcp_option_room(const struct utcp_conn *conn)
 
 /*
  * Sender's silly-window avoidance, RFC 9293 section 3.8.6.2.1, and Nagle's algorithm,
- * section 3.7.4: a segment shorter than the MSS goes when it is all there is and nothing is in
- * flight (or Nagle is off, or FIN follows), when it fills half the peer's largest window, when it
- * goes again, or when the override timer fired.
+ * section 3.7.4: a segment shorter than the MSS goes when it is all there is and no other short one is
+ * in flight (or Nagle is off, or FIN follows), when it fills half the peer's largest window, when it
+ * goes again, or when the override timer fired. Nagle's rule would have nothing be in flight; Linux has
+ * taken Minshall's, by which the end of a long write does not wait for its beginning.
  */
+static bool short_in_flight(const struct utcp_conn *conn)
+{
+    return seq_gt(conn->snd_sml, conn->snd_una) && seq_le(conn->snd_sml, conn->snd_nxt);
+}
+
 static bool short_segment_allowed(const struct utcp_conn *conn, uint32_t len, bool is_rest)
 {
     if (conn->probe_now)
@@ -84,7 +90,7 @@ static bool short_segment_allowed(const struct utcp_conn *conn, uint32_t len, bo
     /* What has more behind it and still ends here is a record: it gets no longer by waiting. */
     if (is_rest && seq_lt(chunks_record_end(conn, conn->snd_nxt), snd_end(conn)))
         return true;
-    if (is_rest && (conn->nodelay || conn->fin_queued || outstanding(conn) == 0))
+    if (is_rest && (conn->nodelay || conn->fin_queued || !short_in_flight(conn)))
         return true;
     return len >= conn->snd_wnd_max / 2;
 }
@@ -440,6 +446,8 @@ static void note_syn(struct utcp_conn *conn, bool resent)
 static void note_text(struct utcp_conn *conn, tcp_seq from, tcp_seq to, bool resent)
 {
     flight_send(conn, from, to, resent);
+    if (!resent && (to - from) % segment_payload(conn) != 0)
+        conn->snd_sml = to;
     recovery_on_sent(conn, to - from, resent);
     conn->snd_nxt = seq_max(conn->snd_nxt, to);
     congestion_sent(conn, resent);

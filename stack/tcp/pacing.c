@@ -11,7 +11,6 @@
 #include "tcp/tcb.h"
 
 #define UNPACED_SEGMENTS 10
-#define BURST_LEAST 2 /* segments */
 #define BURSTS_A_SECOND 1024
 
 static bool paced(const struct utcp_conn *conn)
@@ -39,15 +38,31 @@ uint64_t pacing_rate(const struct utcp_conn *conn)
     return rate < conn->pacing.max_rate ? rate : conn->pacing.max_rate;
 }
 
-/* As tcp_tso_autosize(): what goes in a millisecond, and two segments at least. */
+/* On a short path there is more: all that a device takes, halved for each half millisecond. */
+static uint64_t short_path_bonus(const struct utcp_conn *conn)
+{
+    enum { WHOLE = 65536, HALVED_EACH_US = 512 };
+    uint64_t halvings = conn->rtt.min / UTCP_USEC / HALVED_EACH_US;
+
+    return halvings < 32 ? WHOLE >> halvings : 0;
+}
+
+/*
+ * As tcp_tso_autosize(): what goes in a millisecond, and two segments at least, so that a train of ACKs
+ * keeps the clock. Never more than half the window (tcp_cwnd_test()), so that there are two packets in it.
+ */
 uint32_t pacing_burst(const struct utcp_conn *conn)
 {
-    uint64_t burst = pacing_rate(conn) / BURSTS_A_SECOND;
-    uint64_t least = BURST_LEAST * (uint64_t)conn->mss;
+    uint64_t rate = pacing_rate(conn);
+    uint64_t burst = rate == UINT64_MAX ? rate : rate / BURSTS_A_SECOND + short_path_bonus(conn);
+    uint64_t least = conn->stack->settings.burst * conn->mss;
+    uint64_t most = conn->cc.cwnd / 2;
 
-    if (!paced(conn) || burst > UINT32_MAX)
-        return UINT32_MAX;
-    return (uint32_t)(burst > least ? burst : least);
+    if (burst < least)
+        burst = least;
+    if (burst > most)
+        burst = most;
+    return (uint32_t)(burst > conn->mss ? burst : conn->mss);
 }
 
 bool pacing_holds(const struct utcp_conn *conn)

@@ -186,6 +186,7 @@ struct utcp_conn {
     struct flight flight;
     uint32_t snd_wnd;     /* scaled */
     uint32_t snd_wnd_max; /* the largest window the peer ever offered */
+    tcp_seq snd_sml;      /* the end of the last short segment: Nagle's, after Minshall */
     tcp_seq snd_wl1, snd_wl2;
     struct ring snd_buf;
     tcp_seq snd_buf_seq;

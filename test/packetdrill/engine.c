@@ -264,8 +264,8 @@ ssize_t engine_send(struct engine_socket *socket, int fd, const struct iovec *io
 
         sent = send_some(socket, next, left, flags);
         done += sent > 0 ? (size_t)sent : 0;
+        world_settle();
     } while (sent > 0 && done < bytes);
-    world_settle();
     world_unlock();
     return done > 0 ? (ssize_t)done : sent;
 }

@@ -35,6 +35,7 @@ static const struct number numbers[] = {
     NUMBER("tcp_sack", sack, 1),
     NUMBER("tcp_timestamps", timestamps, 1),
     NUMBER("tcp_syncookies", syncookies, 1),
+    NUMBER("tcp_min_tso_segs", burst, 1),
     NUMBER("tcp_notsent_lowat", notsent_lowat, 1),
     NUMBER("tcp_slow_start_after_idle", slow_start_after_idle, 1),
     NUMBER("tcp_syn_retries", syn_retries, 1),
@@ -76,13 +77,9 @@ static void set_congestion(const char *value)
 /* Neither has a counterpart: they are of fast open, of pacing by a queue, or decide what is never so in
  * the scripts. */
 static const char *const without_counterpart[] = {
-    "tcp_fack",         "tcp_frto",
-    "tcp_fastopen",     "tcp_fastopen_key",
-    "tcp_ecn_option",   "tcp_early_retrans",
-    "tcp_recovery",     "tcp_reordering",
-    "tcp_dsack",        "tcp_tso_win_divisor",
-    "tcp_min_tso_segs", "tcp_mtu_probing",
-    "tcp_base_mss",
+    "tcp_fack",     "tcp_frto",        "tcp_fastopen",      "tcp_fastopen_key",
+    "tcp_recovery", "tcp_reordering",  "tcp_ecn_option",    "tcp_dsack",
+    "tcp_base_mss", "tcp_mtu_probing", "tcp_early_retrans", "tcp_tso_win_divisor",
 };
 
 static bool is_without_counterpart(const char *name)

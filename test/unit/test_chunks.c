@@ -27,7 +27,7 @@ static void a_packet_of_several_segments_is_pushed(void **state)
     exactly();
     write_bytes(6000);
     expect(A, 1, 1, WIN, 1000);
-    expect(A, 1001, 1, WIN, 1000);
+    expect(PA, 1001, 1, WIN, 1000);
     expect(A, 2001, 1, WIN, 1000);
     expect(PA, 3001, 1, WIN, 1000);
 }

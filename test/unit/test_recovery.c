@@ -361,10 +361,10 @@ static void an_ack_in_the_middle_of_a_segment_cuts_it(void **state)
     fly(3, 0);
     inject(A, 1, 1501, WIN, 0);
     nothing_before(world.conn->rtt.rto);
-    expect(A, 1501, 1, WIN, 1000);
+    expect(A, 1501, 1, WIN, 500);
     expect_nothing();
-    inject(A, 1, 2501, WIN, 0);
-    expect(PA, 2501, 1, WIN, 500);
+    inject(A, 1, 2001, WIN, 0);
+    expect(PA, 2001, 1, WIN, 1000);
 }
 
 static void short_segments_go_again_as_one(void **state)

@@ -145,6 +145,8 @@ static void a_big_packet_is_handed_over_whole(void **state)
     struct utcp_packet packet;
 
     (void)state;
+    world.settings.burst = 45;
+    world.settings.initial_window = 20;
     established_client(plain_peer(WIN));
     world.held = true;
     write_bytes(8500);
@@ -214,6 +216,54 @@ static void nagle_lets_full_segments_go(void **state)
     expect_nothing();
     write_bytes(500);
     expect(PA, 1011, 1, WIN, 1000);
+}
+
+/* Minshall's variant, as Linux: nothing short is in flight. */
+static void the_end_of_a_long_write_does_not_wait(void **state)
+{
+    (void)state;
+    established_client(plain_peer(WIN));
+    write_bytes(1000);
+    expect(PA, 1, 1, WIN, 1000);
+    write_bytes(1500);
+    expect(A, 1001, 1, WIN, 1000);
+    expect(PA, 2001, 1, WIN, 500);
+    write_bytes(500);
+    expect_nothing();
+}
+
+/* What goes in a millisecond at twice the window in a round trip, and two segments at least. */
+static void a_packet_is_no_longer_than_a_millisecond(void **state)
+{
+    struct utcp_packet packet;
+
+    (void)state;
+    world.settings.initial_window = 40;
+    established_client(
+        plain_peer(WIN)); /* an RTT of 10 ms: 8,000 bytes a millisecond, less 2.4 % */
+    world.held = true;
+    write_bytes(40000);
+    assert_true(utcp_output(world.stack, &packet, world.now));
+    assert_int_equal(packet.payload_len, 7000);
+    utcp_output_done(world.stack, &packet);
+    release();
+    drop_sent();
+}
+
+static void a_packet_is_no_longer_than_half_the_window(void **state)
+{
+    struct utcp_packet packet;
+
+    (void)state;
+    world.settings.burst = 45;
+    established_client(plain_peer(WIN));
+    world.held = true;
+    write_bytes(10000);
+    assert_true(utcp_output(world.stack, &packet, world.now));
+    assert_int_equal(packet.payload_len, 5000);
+    utcp_output_done(world.stack, &packet);
+    release();
+    drop_sent();
 }
 
 static void nodelay_sends_at_once(void **state)
@@ -436,6 +486,9 @@ int main(int argc, char *argv[])
         TEST(a_full_send_buffer_takes_no_more),
         TEST(nagle_holds_a_short_segment_while_data_is_in_flight),
         TEST(nagle_lets_full_segments_go),
+        TEST(the_end_of_a_long_write_does_not_wait),
+        TEST(a_packet_is_no_longer_than_a_millisecond),
+        TEST(a_packet_is_no_longer_than_half_the_window),
         TEST(nodelay_sends_at_once),
         TEST(setting_nodelay_sends_what_was_held),
         TEST(a_fin_takes_along_what_nagle_held),
