@@ -130,11 +130,20 @@ static bool acceptable(const struct utcp_conn *conn, const struct tcp_segment *s
            seq_ge(segment->ack, conn->snd_una - conn->snd_wnd_max);
 }
 
+/* As Linux: what an ACK covers together with something that went again may have arrived long ago, and
+ * the ACK that said so been lost. SACK blocks still tell of single segments. */
+static void forget_times(struct delivery *delivery)
+{
+    delivery->first_at = delivery->last_at = 0;
+}
+
 static void take_delivery(struct utcp_conn *conn, const struct tcp_segment *segment,
                           struct delivery *delivery)
 {
     if (seq_gt(segment->ack, conn->snd_una))
         take_new_ack(conn, segment->ack, delivery);
+    if (delivery->resent)
+        forget_times(delivery);
     if (conn->sack_ok && segment->options.sack_count > 0)
         sack_take(conn, segment, delivery);
     measure(conn, segment, delivery);

@@ -47,7 +47,9 @@ void sack_note_delivery(struct utcp_conn *conn, const struct sent *piece, void *
     struct delivery *delivery = ctx;
 
     delivery->delivered += piece->to - piece->from;
-    if (!piece->resent)
+    if (piece->resent)
+        delivery->resent = true;
+    else
         note_original(conn, piece, delivery);
     rack_on_delivery(conn, piece);
 }

@@ -144,6 +144,7 @@ struct delivery {
     uint32_t in_flight;              /* bytes in flight before it */
     utcp_time first_at, last_at; /* the first and last sent of what had been sent once, 0 = none */
     bool duplicate;              /* RFC 5681 section 2 */
+    bool resent;                 /* something that had been sent again was delivered */
     bool original;    /* something sent once, before the present state began, was delivered */
     bool dsack;       /* it told of a duplicate */
     bool dsack_probe; /* ... which the tail loss probe was */

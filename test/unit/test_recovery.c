@@ -410,6 +410,23 @@ static void an_ack_from_long_ago_is_challenged(void **state)
     expect_nothing();
 }
 
+/* The first ACK may have been lost: how long ago the others arrived nobody knows. */
+static void an_ack_over_what_went_again_measures_nothing(void **state)
+{
+    struct utcp_info info;
+
+    (void)state;
+    established_client(plain_peer(WIN));
+    write_bytes(3000);
+    drop_sent();
+    advance_by(RTO);
+    expect(A, 1, 1, WIN, 1000);
+    advance_by(150 * UTCP_MSEC);
+    inject(A, 1, 3001, WIN, 0);
+    utcp_info(world.conn, &info);
+    assert_int_equal(info.srtt, RTT);
+}
+
 int main(int argc, char *argv[])
 {
     const struct CMUnitTest tests[] = {
@@ -439,6 +456,7 @@ int main(int argc, char *argv[])
         TEST(short_segments_go_again_as_one),
         TEST(an_ack_of_what_was_never_sent_is_answered),
         TEST(an_ack_from_long_ago_is_challenged),
+        TEST(an_ack_over_what_went_again_measures_nothing),
     };
 
     select_test(argc, argv);
