@@ -4,7 +4,8 @@
  *
  * A packet that enters the link meets chance in netem's order: duplication, loss, corruption, then
  * delay or the short cut of reordering; a mark comes before corruption. Losses in bursts follow
- * Gilbert's model: the link is good or bad, and while it is bad everything is lost. With a rate, it first waits for the packets before it to be
+ * Gilbert's model: the link is good or bad, and while it is bad everything is lost. A pause ends a
+ * burst: else a sender that waits longer and longer would meet the same burst each time. With a rate, it first waits for the packets before it to be
  * serialised. Out of this comes the moment at which the packet is due, and it waits in a heap by
  * that moment (and by order of arrival among equals), so jitter reorders packets as netem does.
  *
@@ -18,7 +19,7 @@
 
 #include <string.h>
 
-enum { DEFAULT_LIMIT = 1000, MILLION = 1000000 };
+enum { DEFAULT_LIMIT = 1000, MILLION = 1000000, BURST_PAUSE_NS = 100000000 };
 
 struct slot {
     uint64_t due;
@@ -32,7 +33,8 @@ struct impair {
     uint64_t random;    /* state of splitmix64 */
     uint64_t line_free; /* when the last packet will have been serialised */
     uint64_t arrivals;
-    bool bad; /* everything is lost, see above */
+    bool bad;              /* everything is lost, see above */
+    uint64_t last_arrival; /* ns */
     size_t slot_bytes;
     uint32_t limit;
     uint32_t waiting; /* packets in the heap */
@@ -89,12 +91,15 @@ static bool chance(struct impair *link, uint32_t millionths)
 
 /* The chances of changing between good and bad are such that the link is bad for the share of packets
  * that is to be lost, and for so many of them in a row. */
-static bool lost(struct impair *link)
+static bool lost(struct impair *link, uint64_t now)
 {
     uint64_t loss = link->config.loss, burst = link->config.burst;
 
     if (burst <= 1 || loss >= MILLION)
         return chance(link, link->config.loss);
+    if (now - link->last_arrival > BURST_PAUSE_NS)
+        link->bad = false;
+    link->last_arrival = now;
     if (link->bad)
         link->bad = !chance(link, (uint32_t)(MILLION / burst));
     else
@@ -208,7 +213,7 @@ void impair_push(struct impair *link, const uint8_t *packet, size_t len, unsigne
 {
     int copies = 1 + chance(link, link->config.duplicate);
 
-    for (copies -= lost(link); copies > 0; copies--)
+    for (copies -= lost(link, now); copies > 0; copies--)
         enqueue(link, packet, len, flags, now);
 }
 

@@ -30,19 +30,24 @@ static struct impair *link_of(struct impair_config config)
 }
 
 /* True when the packet comes out at once. */
-static bool passes(struct impair *link, uint8_t *packet, size_t len)
+static bool passes_at(struct impair *link, uint8_t *packet, size_t len, uint64_t now)
 {
     const uint8_t *out;
     unsigned flags;
     size_t got;
 
-    impair_push(link, packet, len, 0, 0);
-    out = impair_pop(link, &got, &flags, 0);
+    impair_push(link, packet, len, 0, now);
+    out = impair_pop(link, &got, &flags, now);
     if (out == NULL)
         return false;
     assert_int_equal(got, len);
     memcpy(packet, out, len);
     return true;
+}
+
+static bool passes(struct impair *link, uint8_t *packet, size_t len)
+{
+    return passes_at(link, packet, len, 0);
 }
 
 /* ---- loss ---- */
@@ -83,6 +88,18 @@ static void bursts_lose_as_many_but_in_a_row(void **state)
     (void)state;
     assert_in_range(losses.lost, 4500, 5500);
     assert_in_range(losses.lost * 10 / losses.bursts, 75, 85);
+}
+
+static void a_pause_ends_a_burst(void **state)
+{
+    struct impair *link = link_of((struct impair_config){.loss = 50000, .burst = 1000});
+    uint8_t packet[40] = {0};
+
+    (void)state;
+    for (uint64_t now = 0; passes_at(link, packet, sizeof(packet), now); now++)
+        ;
+    assert_false(passes_at(link, packet, sizeof(packet), 100000000));
+    assert_true(passes_at(link, packet, sizeof(packet), 300000000));
 }
 
 static void a_loss_of_everything_is_one_burst(void **state)
@@ -151,6 +168,7 @@ int main(int argc, char *argv[])
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(losses_are_as_many_as_asked_for),
         cmocka_unit_test(bursts_lose_as_many_but_in_a_row),
+        cmocka_unit_test(a_pause_ends_a_burst),
         cmocka_unit_test(a_loss_of_everything_is_one_burst),
         cmocka_unit_test(marks_meet_what_is_capable_of_ecn),
         cmocka_unit_test(what_is_not_ipv4_is_not_marked),
