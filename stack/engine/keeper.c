@@ -45,9 +45,9 @@ static void summarise(void)
     engine_log(
         ENGINE_ERROR,
         "summary: %llu segments out, %llu in, %llu retransmitted (%llu time-outs, %llu fast), "
-        "%llu duplicate ACKs",
+        "%llu duplicate ACKs, %llu in vain",
         COUNT(tcp_out), COUNT(tcp_in), COUNT(tcp_retransmits), COUNT(tcp_timeouts),
-        COUNT(tcp_fast_retransmits), COUNT(tcp_dup_acks));
+        COUNT(tcp_fast_retransmits), COUNT(tcp_dup_acks), COUNT(tcp_dsacks));
     engine_log(
         ENGINE_ERROR,
         "summary: %llu out of order, %llu duplicates, %llu resets out, %llu for no connection, "
