@@ -122,12 +122,17 @@ static void take_answer_to_probe(struct utcp_conn *conn)
         conn->backoff = 0;
 }
 
-/* "If the ACK acks something not yet sent (SEG.ACK > SND.NXT), then send an ACK, drop the segment".
- * RFC 5961 section 5.2 does the same to an ACK that is older than the largest window. */
-static bool acceptable(const struct utcp_conn *conn, const struct tcp_segment *segment)
+/* "If the ACK acks something not yet sent (SEG.ACK > SND.NXT), then send an ACK, drop the segment". As
+ * Linux, in ESTABLISHED it is dropped without a word. RFC 5961 section 5.2 drops and answers an ACK
+ * that is older than the largest window. */
+static bool acceptable(struct utcp_conn *conn, const struct tcp_segment *segment)
 {
-    return seq_le(segment->ack, conn->snd_nxt) &&
-           seq_ge(segment->ack, conn->snd_una - conn->snd_wnd_max);
+    bool unsent = seq_gt(segment->ack, conn->snd_nxt);
+    bool too_old = seq_lt(segment->ack, conn->snd_una - conn->snd_wnd_max);
+
+    if (too_old || (unsent && conn->state != TCP_ESTABLISHED))
+        tcp_challenge(conn);
+    return !too_old && !unsent;
 }
 
 /* As Linux: what an ACK covers together with something that went again may have arrived long ago, and
@@ -163,10 +168,8 @@ bool tcp_take_ack(struct utcp_conn *conn, const struct tcp_segment *segment)
         .ece = ecn_is_echo(conn, segment),
     };
 
-    if (!acceptable(conn, segment)) {
-        tcp_challenge(conn);
+    if (!acceptable(conn, segment))
         return false;
-    }
     timestamps_note(conn, segment);
     take_delivery(conn, segment, &delivery);
     update_window(conn, segment, delivery.acked > 0);

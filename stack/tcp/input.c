@@ -39,19 +39,6 @@ void tcp_reset_reply(struct utcp_stack *stack, const struct tcp_segment *segment
     stack->counters.tcp_rst_out++;
 }
 
-void tcp_reset_peer(struct utcp_conn *conn)
-{
-    /* As if the peer had sent an ACK of all we sent: the RST is then at SND.NXT, in its window. */
-    struct tcp_segment segment = {
-        .src = conn->remote,
-        .dst = conn->local,
-        .ack = conn->snd_nxt,
-        .flags = TCP_ACK,
-    };
-
-    tcp_reset_reply(conn->stack, &segment);
-}
-
 /* Whether an answer without data to something without data must wait. */
 static bool answered_lately(struct utcp_conn *conn)
 {
@@ -383,7 +370,7 @@ static void take_text_and_fin(struct utcp_conn *conn, const struct tcp_segment *
     bool had_fin = conn->fin_received;
 
     if (conn->state != TCP_TIME_WAIT && orphan_got_data(conn, segment)) {
-        tcp_reset_peer(conn);
+        tcp_reset_reply(conn->stack, segment);
         tcp_finish(conn, 0);
         return;
     }

@@ -299,14 +299,17 @@ static bool plan_probe(const struct utcp_conn *conn, struct plan *plan)
     return true;
 }
 
-/* At the highest number sent, or at the edge of the peer's window when it has moved left since. */
+/* The highest number sent, or the edge of the peer's window when it has moved left since. */
+static tcp_seq bare_seq(const struct utcp_conn *conn)
+{
+    return seq_min(conn->snd_nxt, conn->snd_una + conn->snd_wnd);
+}
+
 static bool plan_ack(const struct utcp_conn *conn, struct plan *plan)
 {
-    tcp_seq edge = conn->snd_una + conn->snd_wnd;
-
     if (conn->acks_due == 0)
         return false;
-    *plan = (struct plan){.seq = seq_min(conn->snd_nxt, edge), .flags = TCP_ACK};
+    *plan = (struct plan){.seq = bare_seq(conn), .flags = TCP_ACK};
     return true;
 }
 
@@ -393,9 +396,9 @@ static void write_packet(struct utcp_conn *conn, const struct plan *plan,
         packet->segment_bytes = payload;
 }
 
-void tcp_output_syn_ack(struct utcp_conn *conn)
+/* A packet of a connection that will not be there when it goes out. */
+static void queue_packet(struct utcp_conn *conn, const struct plan *plan)
 {
-    struct plan plan = {.seq = conn->iss, .flags = tcp_state_flags(conn->state)};
     struct ipv4 ip = {
         .dst = conn->remote.addr,
         .protocol = IP_TCP,
@@ -406,11 +409,26 @@ void tcp_output_syn_ack(struct utcp_conn *conn)
     struct utcp_packet packet;
     uint8_t *body;
 
-    write_packet(conn, &plan, &packet);
+    write_packet(conn, plan, &packet);
     ip.payload_len = packet.header_len - packet.tcp_offset;
     body = stack_reply(conn->stack, &ip);
     if (body != NULL)
         memcpy(body, packet.header + packet.tcp_offset, ip.payload_len);
+}
+
+void tcp_output_syn_ack(struct utcp_conn *conn)
+{
+    struct plan plan = {.seq = conn->iss, .flags = tcp_state_flags(conn->state)};
+
+    queue_packet(conn, &plan);
+}
+
+void tcp_output_reset(struct utcp_conn *conn)
+{
+    struct plan plan = {.seq = bare_seq(conn), .flags = TCP_RST | TCP_ACK};
+
+    queue_packet(conn, &plan);
+    conn->stack->counters.tcp_rst_out++;
 }
 
 static uint32_t segments_in(const struct utcp_packet *packet)

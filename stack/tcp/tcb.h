@@ -356,9 +356,6 @@ void tcp_path_changed(struct utcp_stack *stack, const struct utcp_addr *dst);
 /* Builds a RST for a segment that no connection wants, RFC 9293 section 3.10.7.1. */
 void tcp_reset_reply(struct utcp_stack *stack, const struct tcp_segment *segment);
 
-/* Sends RST to the peer of a synchronized connection that is about to be finished. */
-void tcp_reset_peer(struct utcp_conn *conn);
-
 /* ---- handshake.c ---- */
 
 /* Fills in the sequence variables of a connection about to send its SYN. It may take the place of one in
@@ -630,6 +627,9 @@ uint32_t tcp_option_room(const struct utcp_conn *conn);
 
 /* Queues the SYN-ACK of a connection in SYN-RECEIVED that is not kept. */
 void tcp_output_syn_ack(struct utcp_conn *conn);
+
+/* Queues a RST to the peer of a connection that is about to be finished: RFC 9293 section 3.10.5. */
+void tcp_output_reset(struct utcp_conn *conn);
 
 /* Builds the next packet of conn; false = nothing to send now. */
 bool tcp_output(struct utcp_conn *conn, struct utcp_packet *packet);

@@ -288,7 +288,7 @@ static void abort_children(struct utcp_conn *listener)
 
         link = link->next;
         if (conn->listener == listener) {
-            tcp_reset_peer(conn);
+            tcp_output_reset(conn);
             tcp_finish(conn, 0);
         }
     }
@@ -311,7 +311,7 @@ void utcp_close(struct utcp_conn *conn, utcp_time now)
     } else if (conn->state == TCP_SYN_SENT) {
         tcp_finish(conn, 0);
     } else if (conn->rcv_buf.len > 0 && tcp_synchronized(conn->state)) {
-        tcp_reset_peer(conn);
+        tcp_output_reset(conn);
         tcp_finish(conn, 0);
     } else if (conn->state != TCP_CLOSED) {
         shut_sending(conn);
@@ -328,7 +328,7 @@ void utcp_abort(struct utcp_conn *conn, utcp_time now)
         abort_children(conn);
     else if (conn->state != TCP_TIME_WAIT && conn->state != TCP_SYN_SENT &&
              conn->state != TCP_CLOSED)
-        tcp_reset_peer(conn);
+        tcp_output_reset(conn);
     tcp_finish(conn, 0);
     let_go(conn);
 }

@@ -496,7 +496,7 @@ static void closing_with_unread_data_resets(void **state)
     inject(PA, 1, 1, WIN, 100);
     expect(A, 1, 101, WIN - 100, 0);
     close_conn();
-    expect(R, 1, 0, 0, 0);
+    expect(RA, 1, 101, WIN - 100, 0);
     expect_nothing();
     expect_connections(0);
 }
@@ -534,7 +534,7 @@ static void aborting_resets(void **state)
     drop_sent();
     utcp_abort(world.conn, world.now);
     release();
-    expect(R, 101, 0, 0, 0);
+    expect(RA, 101, 1, WIN, 0);
     expect_nothing();
     expect_connections(0);
     /* What the peer sends from now on meets no connection. */

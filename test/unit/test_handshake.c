@@ -590,7 +590,7 @@ static void closing_a_listener_resets_what_it_has_not_handed_out(void **state)
     connect_from_port(6000);
     world.conn = world.listener;
     close_conn();
-    expect(R, 1, 0, 0, 0);
+    expect(RA, 1, 1, WIN, 0);
     expect_nothing();
     expect_connections(0);
 }

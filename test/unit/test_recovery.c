@@ -385,11 +385,24 @@ static void short_segments_go_again_as_one(void **state)
 
 /* ---- ACKs that cannot be ---- */
 
-static void an_ack_of_what_was_never_sent_is_answered(void **state)
+/* As Linux; the RFC would have it answered. */
+static void an_ack_of_what_was_never_sent_is_dropped(void **state)
 {
     (void)state;
     fly(2, 0);
-    inject(A, 1, 2002, WIN, 0);
+    inject(PA, 1, 2002, WIN, 10);
+    expect_nothing();
+    assert_int_equal(world.conn->snd_una - world.iss, 1);
+    assert_int_equal(world.conn->rcv_buf.len, 0);
+}
+
+static void an_ack_of_what_was_never_sent_is_answered_while_closing(void **state)
+{
+    (void)state;
+    fly(2, 0);
+    close_conn();
+    drop_sent();
+    inject(A, 1, 2003, WIN, 0);
     expect(A, 2001, 1, WIN, 0);
     expect_nothing();
     assert_int_equal(world.conn->snd_una - world.iss, 1);
@@ -454,7 +467,8 @@ int main(int argc, char *argv[])
         TEST(a_thousand_reorderings_without_loss_leave_nothing_in_flight),
         TEST(an_ack_in_the_middle_of_a_segment_cuts_it),
         TEST(short_segments_go_again_as_one),
-        TEST(an_ack_of_what_was_never_sent_is_answered),
+        TEST(an_ack_of_what_was_never_sent_is_dropped),
+        TEST(an_ack_of_what_was_never_sent_is_answered_while_closing),
         TEST(an_ack_from_long_ago_is_challenged),
         TEST(an_ack_over_what_went_again_measures_nothing),
     };
