@@ -9,9 +9,9 @@
 load lib
 
 # The settings of ours, and the kernel's of the same meaning.
-readonly options=(sack window_scaling timestamps)
-readonly sysctls=(tcp_sack tcp_window_scaling tcp_timestamps)
-readonly ALL=15 TIMESTAMPS=4 DEVICES=4
+readonly options=(sack window_scaling timestamps ecn)
+readonly sysctls=(tcp_sack tcp_window_scaling tcp_timestamps tcp_ecn)
+readonly ALL=15 TIMESTAMPS=4 ECN=8 DEVICES=4
 # Everything, nothing, each missing; each alone.
 readonly sets=(15 0 14 13 11 7) singles=(1 2 4 8)
 
@@ -87,10 +87,13 @@ clean() {
 
 # agreed CAPTURE OURS KERNEL: what both wanted is in use from the third packet on, and else not.
 agreed() {
-    local both=$(($2 & $3)) data='tcp.len > 0 && tcp.flags.syn == 0' stamped=tcp.options.timestamp.tsval
+    local both=$(($2 & $3)) data='tcp.len > 0' stamped=tcp.options.timestamp.tsval capable=0
     if ((both & TIMESTAMPS)); then stamped="!$stamped"; fi
+    if ((both & ECN)); then capable=2; fi
     assert [ "$(packets "$1" "$data")" -gt 400 ]
     assert_equal "$(packets "$1" "tcp.flags.syn == 0 && $stamped")" 0
+    assert_equal "$(packets "$1" "$data && ip.dsfield.ecn != $capable")" 0
+    assert_equal "$(packets "$1" 'tcp.flags.syn == 1 && ip.dsfield.ecn != 0')" 0
 }
 
 # active OURS KERNEL: our client and the kernel's server; the capture is OURS-KERNEL.pcapng.
@@ -169,4 +172,30 @@ SYN_ACK='tcp.flags.syn == 1 && tcp.flags.ack == 1'
         clean "by-$ALL-$set.pcapng"
         clean "by-$set-$ALL.pcapng"
     done
+}
+
+# marked DIRECTION CAPTURE CURL...: over a link that marks.
+marked() {
+    kernel_has $ALL
+    kernel_uses cubic
+    UTCP_IMPAIR="delay 5ms mark 5% dir $1 seed 9" UTCP_DEV=utcp0 UTCP_SET=$(settings $ALL) UTCP_PCAP=$2 \
+        ours curl -sS "${@:3}"
+    wait_until 60 no_keeper
+}
+
+@test "marks on what we send come back as echoes, and we say that the window is smaller" {
+    marked out "$PWD/out.pcapng" -T "$WWW/some" "http://$KERNEL/marked"
+    cmp "$WWW/marked" "$WWW/some"
+    assert [ "$(packets out.pcapng "ip.src == $STACK && ip.dsfield.ecn == 3")" -gt 0 ]
+    assert [ "$(packets out.pcapng "ip.src == $KERNEL && tcp.flags.ece == 1 && tcp.flags.syn == 0")" -gt 0 ]
+    assert [ "$(packets out.pcapng "ip.src == $STACK && tcp.flags.cwr == 1 && tcp.flags.syn == 0")" -gt 0 ]
+    clean out.pcapng
+}
+
+@test "marks on what we receive are echoed until the kernel says that its window is smaller" {
+    marked in "$PWD/in.pcapng" -o down "http://$KERNEL/some"
+    cmp down "$WWW/some"
+    assert [ "$(packets in.pcapng "ip.src == $STACK && tcp.flags.ece == 1 && tcp.flags.syn == 0")" -gt 0 ]
+    assert [ "$(packets in.pcapng "ip.src == $KERNEL && tcp.flags.cwr == 1 && tcp.flags.syn == 0")" -gt 0 ]
+    clean in.pcapng
 }
