@@ -54,6 +54,22 @@ static void fill_flight(struct tcp_info *info, const struct engine_status *statu
     info->tcpi_notsent_bytes = status->unsent_bytes;
 }
 
+static void fill_history(struct tcp_info *info, const struct engine_status *status)
+{
+    info->tcpi_data_segs_in = (uint32_t)status->data_segs_in;
+    info->tcpi_data_segs_out = (uint32_t)status->data_segs_out;
+    info->tcpi_rcv_ooopack = (uint32_t)status->out_of_order;
+    info->tcpi_reord_seen = (uint32_t)status->reorderings;
+    info->tcpi_delivered = status->delivered;
+    info->tcpi_delivered_ce = status->delivered_marked;
+    info->tcpi_last_data_sent = status->data_sent_ms;
+    info->tcpi_last_data_recv = status->data_received_ms;
+    info->tcpi_last_ack_recv = status->ack_received_ms;
+    info->tcpi_busy_time = status->busy_time;
+    info->tcpi_rwnd_limited = status->window_limited;
+    info->tcpi_sndbuf_limited = status->buffer_limited;
+}
+
 static void fill_recovery(struct tcp_info *info, const struct engine_status *status)
 {
     info->tcpi_ca_state = status->recovery;
@@ -88,5 +104,6 @@ int tcp_info_get(struct engine_socket *socket, void *value, socklen_t *size)
     fill_counts(info, &status);
     fill_flight(info, &status);
     fill_recovery(info, &status);
+    fill_history(info, &status);
     return option_write(value, size, &room, sizeof(room));
 }

@@ -190,6 +190,10 @@ struct engine_status {
     uint32_t reordering, dsacks;   /* segments; duplicates that the peer told of */
     uint32_t min_rtt;
     uint32_t adv_mss; /* announced to the peer */
+    uint64_t data_segs_in, data_segs_out, out_of_order, reorderings;
+    uint32_t delivered, delivered_marked; /* segments the peer has told of; ... with ECE */
+    uint32_t data_sent_ms, data_received_ms, ack_received_ms; /* since then, 0 = never yet */
+    uint64_t busy_time, window_limited, buffer_limited;       /* us */
 };
 void engine_get_status(struct engine_socket *socket, struct engine_status *status);
 

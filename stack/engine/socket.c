@@ -436,6 +436,6 @@ void engine_get_status(struct engine_socket *socket, struct engine_status *statu
     }
     if (socket->conn)
         utcp_info(socket->conn, &info);
-    status_fill(status, &info);
+    status_fill(status, &info, engine_now());
     engine_leave(signals);
 }

@@ -73,9 +73,9 @@ const char *engine_congestion_name(size_t i)
     return utcp_congestion_name(i);
 }
 
-static uint32_t in_segments(uint32_t bytes, uint32_t mss)
+static uint32_t in_segments(uint64_t bytes, uint32_t mss)
 {
-    return mss ? (uint32_t)((bytes + (uint64_t)mss - 1) / mss) : 0;
+    return mss ? (uint32_t)((bytes + mss - 1) / mss) : 0;
 }
 
 /* An ssthresh that no window will reach is Linux's TCP_INFINITE_SSTHRESH. */
@@ -95,6 +95,28 @@ static bool is_connected(enum tcp_state state)
            state != TCP_SYN_RECEIVED;
 }
 
+/* How long ago that was, ms. */
+static uint32_t ms_since(utcp_time at, utcp_time now)
+{
+    return at && now > at ? (uint32_t)((now - at) / UTCP_MSEC) : 0;
+}
+
+static void fill_history(struct engine_status *status, const struct utcp_info *info, utcp_time now)
+{
+    status->data_segs_in = info->data_segs_in;
+    status->data_segs_out = info->data_segs_out;
+    status->out_of_order = info->out_of_order;
+    status->reorderings = info->reorderings;
+    status->delivered = in_segments(info->delivered, info->mss);
+    status->delivered_marked = in_segments(info->delivered_marked, info->mss);
+    status->data_sent_ms = ms_since(info->data_sent_at, now);
+    status->data_received_ms = ms_since(info->data_received_at, now);
+    status->ack_received_ms = ms_since(info->ack_received_at, now);
+    status->busy_time = info->busy_time / UTCP_USEC;
+    status->window_limited = info->window_limited / UTCP_USEC;
+    status->buffer_limited = info->buffer_limited / UTCP_USEC;
+}
+
 static void fill_recovery(struct engine_status *status, const struct utcp_info *info)
 {
     status->sack_ok = info->sack_ok;
@@ -112,7 +134,7 @@ static void fill_recovery(struct engine_status *status, const struct utcp_info *
     status->adv_mss = info->adv_mss;
 }
 
-void status_fill(struct engine_status *status, const struct utcp_info *info)
+void status_fill(struct engine_status *status, const struct utcp_info *info, utcp_time now)
 {
     *status = (struct engine_status){
         .tcp_state = (uint8_t)info->state,
@@ -151,4 +173,5 @@ void status_fill(struct engine_status *status, const struct utcp_info *info)
         .backlog = info->backlog,
     };
     fill_recovery(status, info);
+    fill_history(status, info, now);
 }

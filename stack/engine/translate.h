@@ -22,6 +22,6 @@ unsigned send_flags_to_core(unsigned flags);
 /* False for a value that no connection would take. */
 bool option_in_range(enum engine_option option, uint64_t value);
 
-void status_fill(struct engine_status *status, const struct utcp_info *info);
+void status_fill(struct engine_status *status, const struct utcp_info *info, utcp_time now);
 
 #endif

@@ -152,6 +152,8 @@ static void take_delivery(struct utcp_conn *conn, const struct tcp_segment *segm
     if (conn->sack_ok && segment->options.sack_count > 0)
         sack_take(conn, segment, delivery);
     measure(conn, segment, delivery);
+    conn->count.bytes_delivered += delivery->delivered;
+    conn->count.bytes_delivered_marked += delivery->ece ? delivery->delivered : 0;
     recovery_on_ack(conn, delivery);
     grow_window(conn, delivery);
 }
@@ -171,6 +173,7 @@ bool tcp_take_ack(struct utcp_conn *conn, const struct tcp_segment *segment)
     if (!acceptable(conn, segment))
         return false;
     timestamps_note(conn, segment);
+    conn->ack_received_at = conn->stack->now;
     take_delivery(conn, segment, &delivery);
     update_window(conn, segment, delivery.acked > 0);
     take_answer_to_probe(conn);

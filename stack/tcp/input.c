@@ -424,6 +424,7 @@ static void dispatch(struct utcp_stack *stack, struct tcp_segment *segment)
         return;
     }
     conn->count.segs_in++;
+    conn->count.data_segs_in += segment->payload_len > 0;
     if (conn->state == TCP_LISTEN)
         input_listen(conn, segment);
     else if (conn->state == TCP_SYN_SENT)

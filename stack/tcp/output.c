@@ -446,6 +446,10 @@ static void count_sent(struct utcp_conn *conn, const struct plan *plan, uint32_t
     counters->tcp_out += segments;
     conn->count.segs_out += segments;
     conn->count.bytes_sent += plan->len;
+    if (plan->len > 0) {
+        conn->count.data_segs_out += segments;
+        conn->data_sent_at = conn->stack->now;
+    }
     if (!resent)
         return;
     counters->tcp_retransmits += segments;
@@ -540,6 +544,7 @@ bool tcp_output(struct utcp_conn *conn, struct utcp_packet *packet)
         tcp_look_up_path(conn);
     if (!plan_in_valid_window(conn, &plan) || (!remembers(conn, &plan) && !plan_ack(conn, &plan))) {
         conn->recovery.probe.due = false;
+        chrono_review(conn);
         return false;
     }
     write_packet(conn, &plan, packet);

@@ -81,6 +81,7 @@ void rack_note_reordering(struct utcp_conn *conn, const struct sent *piece)
     uint64_t age = conn->stack->now - piece->at;
 
     rack->reordered = true;
+    conn->count.reorderings++;
     if (age <= rack->rtt + rack->grown)
         return;
     rack->grown = age - rack->rtt;

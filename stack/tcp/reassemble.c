@@ -142,11 +142,13 @@ void tcp_take_text(struct utcp_conn *conn, const struct tcp_segment *arrived)
      * out-of-order segment arrives"; the sender counts them, so each segment has its own. */
     if (seq_gt(segment.seq, conn->rcv_nxt)) {
         conn->stack->counters.tcp_out_of_order++;
+        conn->count.out_of_order++;
         conn->acks_due++;
     } else {
         tcp_ack_due(conn);
     }
     if (segment.payload_len > 0) {
+        conn->data_received_at = conn->stack->now;
         ecn_take(conn, &segment);
         take_payload(conn, &segment);
     }

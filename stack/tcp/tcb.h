@@ -175,6 +175,15 @@ struct window_use {
     utcp_time since, last_sent;
 };
 
+enum chrono_kind { CHRONO_IDLE, CHRONO_BUSY, CHRONO_WINDOW, CHRONO_BUFFER, CHRONOS };
+
+/* total of each in ns; kind runs since then. */
+struct chrono {
+    uint64_t total[CHRONOS];
+    enum chrono_kind kind;
+    utcp_time since;
+};
+
 /* The send buffer's first byte has the sequence number snd_buf_seq. */
 struct utcp_conn {
     struct utcp_stack *stack;
@@ -262,7 +271,11 @@ struct utcp_conn {
     struct {
         uint64_t bytes_sent, bytes_retransmitted, bytes_acked, bytes_received;
         uint64_t segs_in, segs_out, retransmits;
+        uint64_t data_segs_in, data_segs_out, out_of_order, reorderings;
+        uint64_t bytes_delivered, bytes_delivered_marked; /* acknowledged or SACKed; with ECE */
     } count;
+    utcp_time data_sent_at, data_received_at, ack_received_at; /* the last of each, 0 = none yet */
+    struct chrono chrono;
 
     struct heap_node deadline;
     struct list all_link, send_link, tell_link;
@@ -616,6 +629,14 @@ void tcp_start_fin_wait2_orphan(struct utcp_conn *conn);
 
 /* A deadline of conn has come. */
 void tcp_timers_fire(struct utcp_conn *conn);
+
+/* ---- chrono.c ---- */
+
+/* Something happened: it may be another thing that the sender waits for. */
+void chrono_review(struct utcp_conn *conn);
+
+/* How long it has waited for that, ns. */
+uint64_t chrono_total(const struct utcp_conn *conn, enum chrono_kind kind);
 
 /* ---- output.c ---- */
 

@@ -488,6 +488,16 @@ static uint32_t unsent_bytes(const struct utcp_conn *conn)
     return conn->had_peer && seq_gt(end, conn->snd_nxt) ? end - conn->snd_nxt : 0;
 }
 
+static void describe_times(const struct utcp_conn *conn, struct utcp_info *info)
+{
+    info->data_sent_at = conn->data_sent_at;
+    info->data_received_at = conn->data_received_at;
+    info->ack_received_at = conn->ack_received_at;
+    info->window_limited = chrono_total(conn, CHRONO_WINDOW);
+    info->buffer_limited = chrono_total(conn, CHRONO_BUFFER);
+    info->busy_time = chrono_total(conn, CHRONO_BUSY) + info->window_limited + info->buffer_limited;
+}
+
 static void describe_counts(const struct utcp_conn *conn, struct utcp_info *info)
 {
     info->retransmits = conn->backoff;
@@ -498,6 +508,12 @@ static void describe_counts(const struct utcp_conn *conn, struct utcp_info *info
     info->bytes_received = conn->count.bytes_received;
     info->segs_in = conn->count.segs_in;
     info->segs_out = conn->count.segs_out;
+    info->data_segs_in = conn->count.data_segs_in;
+    info->data_segs_out = conn->count.data_segs_out;
+    info->out_of_order = conn->count.out_of_order;
+    info->reorderings = conn->count.reorderings;
+    info->delivered = conn->count.bytes_delivered;
+    info->delivered_marked = conn->count.bytes_delivered_marked;
     info->accept_queued = conn->accept_count;
     info->backlog = conn->backlog;
 }
@@ -557,5 +573,6 @@ void utcp_info(const struct utcp_conn *conn, struct utcp_info *info)
         .snd_unsent = unsent_bytes(conn),
     };
     describe_counts(conn, info);
+    describe_times(conn, info);
     describe_recovery(conn, info);
 }
