@@ -219,6 +219,13 @@ static uint32_t find(const struct chunks *chunks, tcp_seq seq)
     return low;
 }
 
+tcp_seq chunks_end(const struct utcp_conn *conn, tcp_seq seq)
+{
+    uint32_t i = find(&conn->chunks, seq);
+
+    return i < conn->chunks.count ? chunk_at(&conn->chunks, i)->end : snd_end(conn);
+}
+
 tcp_seq chunks_record_end(const struct utcp_conn *conn, tcp_seq seq)
 {
     const struct chunks *chunks = &conn->chunks;

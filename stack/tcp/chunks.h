@@ -45,6 +45,9 @@ void chunks_start(struct utcp_conn *conn, tcp_seq seq);
 /* Everything before snd_una is gone. */
 void chunks_drop(struct utcp_conn *conn);
 
+/* The end of the chunk that seq lies in. */
+tcp_seq chunks_end(const struct utcp_conn *conn, tcp_seq seq);
+
 /* The end of the record that seq lies in, or of all that was written. */
 tcp_seq chunks_record_end(const struct utcp_conn *conn, tcp_seq seq);
 

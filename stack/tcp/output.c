@@ -113,6 +113,17 @@ static uint32_t whole_segments(const struct utcp_conn *conn, uint32_t len)
     return len > most ? most : len - len % segment_payload(conn);
 }
 
+/* As Linux, a packet does not reach into the next chunk; but for a short rest it does, where Linux would
+ * send that by itself. */
+static tcp_seq packet_end(const struct utcp_conn *conn)
+{
+    tcp_seq end = chunks_end(conn, conn->snd_nxt);
+
+    if (end - conn->snd_nxt < segment_payload(conn))
+        return chunks_record_end(conn, conn->snd_nxt);
+    return end;
+}
+
 /* Bytes of new data to send, 0 = none now. */
 static uint32_t data_to_send(const struct utcp_conn *conn)
 {
@@ -120,7 +131,7 @@ static uint32_t data_to_send(const struct utcp_conn *conn)
 
     if (!seq_gt(snd_end(conn), conn->snd_nxt))
         return 0;
-    queued = chunks_record_end(conn, conn->snd_nxt) - conn->snd_nxt;
+    queued = packet_end(conn) - conn->snd_nxt;
     len = min_u32(queued, tcp_usable_window(conn));
     whole = whole_segments(conn, len);
     if (len > whole && len <= largest_packet(conn) &&

@@ -154,6 +154,8 @@ static void read_line(char *line)
         read_sysctls(arguments);
     else if (strcmp(line, "ethtool") == 0 && has_words(arguments, "gso\toff"))
         world_device.no_offload = true;
+    else if (strcmp(line, "tc") == 0 && has_words(arguments, "root\tfq"))
+        settings->pacing = 1;
     else if (strcmp(line, "tc") == 0)
         world_device.drops = has_words(arguments, "limit\t0");
 }
