@@ -358,7 +358,7 @@ void engine_get_status(struct engine_socket *socket, struct engine_status *statu
 
     world_lock();
     utcp_info(socket->conn, &info);
-    status_fill(status, &info);
+    status_fill(status, &info, world_now());
     world_unlock();
 }
 
