@@ -93,6 +93,9 @@ struct utcp_slice {
     X(tail_probe, 1, 0, 1, bool, "probe for the loss of the last segments (RFC 8985)") \
     X(frto, 1, 0, 1, bool, "detect spurious time-outs (RFC 5682)") \
     X(reordering, 3, 1, 300, count, "duplicate ACKs that mean a loss (RFC 5681: 3)") \
+    X(delack_min, 40 * UTCP_MSEC, 0, UTCP_SEC, ns, "least delay of an ACK (Linux: 40 ms)") \
+    X(delack_max, 200 * UTCP_MSEC, 0, UTCP_SEC, ns, \
+      "greatest delay of an ACK, 0 = each segment is acknowledged at once (RFC 1122: 500 ms)") \
     X(rcv_buf, 1 << 20, 256, 1 << 30, bytes, "receive buffer of a new connection") \
     X(snd_buf, 1 << 20, 256, 1 << 30, bytes, "send buffer of a new connection") \
     X(notsent_lowat, UINT32_MAX, 1, UINT32_MAX, bytes, \
@@ -306,6 +309,7 @@ int utcp_take_error(struct utcp_conn *conn);
 
 enum utcp_option {
     UTCP_OPT_NODELAY,   /* bool: Nagle off */
+    UTCP_OPT_QUICKACK,  /* bool: ACKs are not delayed, until the program answers; not for good */
     UTCP_OPT_REUSEADDR, /* bool: bind over connections in TIME-WAIT */
     UTCP_OPT_REUSEPORT, /* bool: several listeners on a port; the newest without a full queue wins
                          */

@@ -21,6 +21,7 @@ struct engine_endpoint endpoint_from_core(const struct utcp_endpoint *core)
 
 static const enum utcp_option core_options[ENGINE_OPTIONS] = {
     [ENGINE_NODELAY] = UTCP_OPT_NODELAY,
+    [ENGINE_QUICKACK] = UTCP_OPT_QUICKACK,
     [ENGINE_REUSEADDR] = UTCP_OPT_REUSEADDR,
     [ENGINE_REUSEPORT] = UTCP_OPT_REUSEPORT,
     [ENGINE_SND_BUF] = UTCP_OPT_SND_BUF,
@@ -39,6 +40,7 @@ static const struct {
     uint64_t least, most;
 } option_range[ENGINE_OPTIONS] = {
     [ENGINE_NODELAY] = {0, 1},
+    [ENGINE_QUICKACK] = {0, 1},
     [ENGINE_REUSEADDR] = {0, 1},
     [ENGINE_REUSEPORT] = {0, 1},
     [ENGINE_SND_BUF] = {0, INT32_MAX},

@@ -506,6 +506,7 @@ static void settle_acks(struct utcp_conn *conn, const struct plan *plan)
     if (conn->acks_due == 1 || (bare && conn->acks_due > 0))
         conn->acks_due--;
     conn->rcv_acked = conn->rcv_nxt;
+    delack_on_ack_sent(conn);
 }
 
 static void note_sent(struct utcp_conn *conn, const struct plan *plan,
@@ -520,6 +521,7 @@ static void note_sent(struct utcp_conn *conn, const struct plan *plan,
         note_syn(conn, resent);
     } else if (end != plan->seq) {
         note_text(conn, plan->seq, end, resent);
+        delack_on_data_sent(conn);
         pacing_sent(conn, plan->len);
         note_tail_probe(conn, resent);
     } else {

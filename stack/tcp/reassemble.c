@@ -125,6 +125,33 @@ static void take_fin(struct utcp_conn *conn)
     stack_want_tell(conn);
 }
 
+/* Takes the text and settles when it is acknowledged. RFC 5681 section 4.2: "A TCP receiver SHOULD send
+ * an immediate duplicate ACK when an out-of-order segment arrives"; the sender counts them, so each
+ * segment has its own. And "an immediate ACK when the incoming segment fills in all or part of a gap". */
+static void acknowledge(struct utcp_conn *conn, const struct tcp_segment *segment)
+{
+    bool holes = conn->out_of_order.count > 0;
+    tcp_seq before = conn->rcv_nxt;
+
+    if (seq_gt(segment->seq, conn->rcv_nxt)) {
+        conn->stack->counters.tcp_out_of_order++;
+        conn->count.out_of_order++;
+        conn->acks_due++;
+        delack_quick(conn);
+    }
+    if (segment->payload_len > 0)
+        take_payload(conn, segment);
+    if (seq_gt(segment->seq, conn->rcv_nxt))
+        return;
+    if (conn->rcv_nxt != before && !holes) {
+        delack_on_text(conn, segment->payload_len);
+        return;
+    }
+    tcp_ack_due(conn);
+    if (conn->rcv_nxt == before)
+        delack_quick(conn);
+}
+
 void tcp_take_text(struct utcp_conn *conn, const struct tcp_segment *arrived)
 {
     struct tcp_segment segment = *arrived;
@@ -138,20 +165,11 @@ void tcp_take_text(struct utcp_conn *conn, const struct tcp_segment *arrived)
         conn->fin_seen = true;
         conn->fin_seq = segment.seq + segment.payload_len;
     }
-    /* RFC 5681 section 4.2: "A TCP receiver SHOULD send an immediate duplicate ACK when an
-     * out-of-order segment arrives"; the sender counts them, so each segment has its own. */
-    if (seq_gt(segment.seq, conn->rcv_nxt)) {
-        conn->stack->counters.tcp_out_of_order++;
-        conn->count.out_of_order++;
-        conn->acks_due++;
-    } else {
-        tcp_ack_due(conn);
-    }
     if (segment.payload_len > 0) {
         conn->data_received_at = conn->stack->now;
         ecn_take(conn, &segment);
-        take_payload(conn, &segment);
     }
+    acknowledge(conn, &segment);
     take_fin(conn);
 }
 

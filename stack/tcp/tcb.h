@@ -7,6 +7,7 @@
  *	handshake.c what both ends learn from SYNs
  *	ack.c       what an acceptable ACK means: window, RTT, congestion control, recovery
  *	reassemble.c the receive buffer and its window
+ *	delack.c    when to acknowledge what has come in order
  *	output.c    decides what is sent, one segment at a time
  *	chunks.c    the send buffer, as it was written
  *	congestion.c what congestion control may know of the connection
@@ -40,12 +41,13 @@
 #include "wire/tcp.h"
 
 enum tcp_timer {
-    TIMER_LOSS_PROBE, /* RFC 8985 section 7: comes before the time-out, also when due together */
-    TIMER_REORDER,    /* RFC 8985 section 6.2: what may be reordered is lost by now */
-    TIMER_RETRANSMIT, /* RFC 6298; also of SYN and FIN */
-    TIMER_PACE,       /* the gate of pacing opens */
-    TIMER_PERSIST,    /* RFC 9293 section 3.8.6.1: the window is closed and data waits */
-    TIMER_TIME_WAIT,  /* 2MSL; for an orphan in FIN-WAIT-2 too */
+    TIMER_LOSS_PROBE,  /* RFC 8985 section 7: comes before the time-out, also when due together */
+    TIMER_REORDER,     /* RFC 8985 section 6.2: what may be reordered is lost by now */
+    TIMER_RETRANSMIT,  /* RFC 6298; also of SYN and FIN */
+    TIMER_DELAYED_ACK, /* RFC 1122 section 4.2.3.2 */
+    TIMER_PACE,        /* the gate of pacing opens */
+    TIMER_PERSIST,     /* RFC 9293 section 3.8.6.1: the window is closed and data waits */
+    TIMER_TIME_WAIT,   /* 2MSL; for an orphan in FIN-WAIT-2 too */
     TIMERS
 };
 
@@ -100,6 +102,16 @@ struct tail_probe {
     bool out;     /* sent, and its fate not known */
     bool resent;  /* it repeated the last segment rather than sending a new one */
     tcp_seq high; /* snd_nxt when it was sent */
+};
+
+/* Delayed ACKs: see delack.c. */
+struct delack {
+    bool waits;        /* what has come is not acknowledged yet */
+    bool interactive;  /* the program answers what it gets */
+    unsigned small;    /* segments shorter than the largest that wait: none, one, more */
+    uint32_t quick;    /* so many ACKs go at once */
+    uint64_t delay;    /* ns, 0 = nothing has come yet */
+    utcp_time last_at; /* when something came last */
 };
 
 /* How to take back a reduction that proves to be spurious. */
@@ -252,6 +264,7 @@ struct utcp_conn {
     bool fin_received; /* ... and all data before it */
     bool shut_rd;      /* the user wants no more data */
     bool had_peer;     /* was connected, or tried: CLOSED means gone, not new */
+    struct delack delack;
     unsigned acks_due; /* ACKs to send: one, or one for each segment out of order */
     bool send_syn;     /* SYN or SYN-ACK is due */
     bool probe_now;    /* the persist timer fired: override silly-window avoidance */
@@ -607,6 +620,24 @@ uint16_t tcp_advertise(struct utcp_conn *conn);
 
 /* True when so much was read that the peer must hear of the larger window. */
 bool tcp_window_update_due(const struct utcp_conn *conn);
+
+/* ---- delack.c ---- */
+
+/* New text has come in order, in a packet of that many bytes. */
+void delack_on_text(struct utcp_conn *conn, uint32_t len);
+
+/* From now on ACKs go at once again: something was lost, or came twice. */
+void delack_quick(struct utcp_conn *conn);
+
+void delack_on_ack_sent(struct utcp_conn *conn);
+void delack_on_data_sent(struct utcp_conn *conn);
+void delack_on_timer(struct utcp_conn *conn);
+
+/* The user has taken text out of the buffer. */
+void delack_on_read(struct utcp_conn *conn);
+
+/* TCP_QUICKACK, as Linux: not for good. */
+void delack_set_quick(struct utcp_conn *conn, bool quick);
 
 /* ---- timer.c ---- */
 

@@ -161,9 +161,13 @@ static void fire_persist(struct utcp_conn *conn)
 void tcp_timers_fire(struct utcp_conn *conn)
 {
     static void (*const actions[TIMERS])(struct utcp_conn *) = {
-        [TIMER_LOSS_PROBE] = probe_on_timer,  [TIMER_REORDER] = rack_on_timer,
-        [TIMER_RETRANSMIT] = fire_retransmit, [TIMER_PACE] = pacing_on_timer,
-        [TIMER_PERSIST] = fire_persist,       [TIMER_TIME_WAIT] = NULL,
+        [TIMER_LOSS_PROBE] = probe_on_timer,
+        [TIMER_REORDER] = rack_on_timer,
+        [TIMER_DELAYED_ACK] = delack_on_timer,
+        [TIMER_RETRANSMIT] = fire_retransmit,
+        [TIMER_PACE] = pacing_on_timer,
+        [TIMER_PERSIST] = fire_persist,
+        [TIMER_TIME_WAIT] = NULL,
     };
 
     for (size_t i = 0; i < TIMERS; i++) {

@@ -240,7 +240,10 @@ void utcp_receive_commit(struct utcp_conn *conn, size_t len, utcp_time now)
     set_now(conn, now);
     ring_drop(&conn->rcv_buf, len);
     stack_want_tell(conn);
-    if (tcp_synchronized(conn->state) && tcp_window_update_due(conn)) {
+    if (!tcp_synchronized(conn->state))
+        return;
+    delack_on_read(conn);
+    if (tcp_window_update_due(conn)) {
         tcp_ack_due(conn);
         stack_want_send(conn);
     }
@@ -389,6 +392,9 @@ int utcp_set_option(struct utcp_conn *conn, enum utcp_option option, uint64_t va
         conn->nodelay = value != 0;
         stack_want_send(conn);
         return 0;
+    case UTCP_OPT_QUICKACK:
+        delack_set_quick(conn, value != 0);
+        return 0;
     case UTCP_OPT_REUSEADDR:
         conn->reuse_addr = value != 0;
         return 0;
@@ -455,6 +461,8 @@ uint64_t utcp_get_option(const struct utcp_conn *conn, enum utcp_option option)
     switch (option) {
     case UTCP_OPT_NODELAY:
         return conn->nodelay;
+    case UTCP_OPT_QUICKACK:
+        return !conn->delack.interactive;
     case UTCP_OPT_REUSEADDR:
         return conn->reuse_addr;
     case UTCP_OPT_REUSEPORT:

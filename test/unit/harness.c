@@ -81,6 +81,7 @@ int world_setup(void **state)
     };
     utcp_settings_init(&world.settings);
     world.settings.sack = 0;
+    world.settings.delack_max = 0;
     world.settings.timestamps = 0;
     world.began = world.now;
     return 0;
