@@ -20,12 +20,13 @@ setup() {
 }
 
 # exchange: the kernel's client and our server send each other a file; the capture is capture.pcapng.
+# A listening nc leaves at the client's FIN, sent all or not: the client says it (no -N) after the server's.
 exchange() {
     local some=$BATS_FILE_TMPDIR/some
     start server env UTCP_SET=syncookies=2 UTCP_PCAP="$PWD/capture.pcapng" LD_PRELOAD="$LIBRARY" \
         nc -N -l 5000 <"$some" >taken
     wait_until 20 inside ping -c 1 -W 1 "$STACK"
-    inside nc -N "$STACK" 5000 <"$some" >given
+    inside nc "$STACK" 5000 <"$some" >given
     wait "$server"
     wait_until 60 no_keeper
     cmp given "$some"
