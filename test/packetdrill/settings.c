@@ -152,6 +152,8 @@ static void read_line(char *line)
     *arguments++ = '\0';
     if (strcmp(line, "sysctl") == 0)
         read_sysctls(arguments);
+    else if (strcmp(line, "device") == 0 && has_words(arguments, "mss\t"))
+        world_device.mss_bytes = (size_t)atol(arguments + strlen("mss\t"));
     else if (strcmp(line, "ethtool") == 0 && has_words(arguments, "gso\toff"))
         world_device.no_offload = true;
     else if (strcmp(line, "tc") == 0 && has_words(arguments, "root\tfq"))

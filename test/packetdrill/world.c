@@ -290,10 +290,35 @@ void world_sleep(utcp_time duration)
 
 /* ---- packets ---- */
 
+/* A device that glues segments together says how long they were, which the interface does not: they are
+ * taken one by one. */
+static void input_segments(const uint8_t *bytes, size_t len)
+{
+    struct utcp_packet packet = {
+        .header_len = utcp_packet_headers(bytes, len),
+        .tcp_offset = (size_t)(bytes[0] & 0x0f) * 4,
+        .segment_bytes = world_device.mss_bytes,
+    };
+    uint8_t piece[PACKET_MAX];
+    size_t offset = 0, piece_len;
+
+    packet.payload_len = len - packet.header_len;
+    packet.payload[0].data = (uint8_t *)(uintptr_t)(bytes + packet.header_len);
+    packet.payload[0].len = packet.payload_len;
+    memcpy(packet.header, bytes, packet.header_len);
+    while ((piece_len = utcp_cut_next(&packet, &offset, piece)) > 0)
+        utcp_input(world_stack(), piece, piece_len, 0, world.now);
+}
+
 void world_input(const void *packet, size_t len)
 {
+    size_t headers = utcp_packet_headers(packet, len);
+
     await_readers();
-    utcp_input(world_stack(), packet, len, 0, world.now);
+    if (world_device.mss_bytes > 0 && headers > 0 && len - headers > world_device.mss_bytes)
+        input_segments(packet, len);
+    else
+        utcp_input(world_stack(), packet, len, 0, world.now);
     world_settle();
 }
 

@@ -53,6 +53,7 @@ struct world_device {
     bool no_offload;
     bool drops;
     uint32_t mtu_bytes;
+    size_t mss_bytes; /* of what it has glued together, 0 = nothing */
 };
 extern struct world_device world_device;
 
