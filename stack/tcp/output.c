@@ -124,6 +124,17 @@ static tcp_seq packet_end(const struct utcp_conn *conn)
     return end;
 }
 
+/* Bytes of new data that the windows allow. As Linux (tcp_cwnd_test()), the last segment of all, with the
+ * FIN, goes whatever the congestion window is. */
+static uint32_t room_for_data(const struct utcp_conn *conn)
+{
+    uint32_t rest = snd_end(conn) - conn->snd_nxt;
+
+    if (conn->fin_queued && rest <= segment_payload(conn))
+        return room_below(conn->snd_wnd, outstanding(conn));
+    return tcp_usable_window(conn);
+}
+
 /* Bytes of new data to send, 0 = none now. */
 static uint32_t data_to_send(const struct utcp_conn *conn)
 {
@@ -132,7 +143,7 @@ static uint32_t data_to_send(const struct utcp_conn *conn)
     if (!seq_gt(snd_end(conn), conn->snd_nxt))
         return 0;
     queued = packet_end(conn) - conn->snd_nxt;
-    len = min_u32(queued, tcp_usable_window(conn));
+    len = min_u32(queued, room_for_data(conn));
     whole = whole_segments(conn, len);
     if (len > whole && len <= largest_packet(conn) &&
         short_segment_allowed(conn, len - whole, len == queued))
@@ -146,7 +157,7 @@ static bool fin_fits(const struct utcp_conn *conn, tcp_seq seq, uint32_t len)
 {
     if (!conn->fin_queued || seq + len != snd_end(conn))
         return false;
-    return len > 0 || tcp_usable_window(conn) > 0 || conn->probe_now;
+    return len > 0 || room_for_data(conn) > 0 || conn->probe_now;
 }
 
 static bool plan_syn(const struct utcp_conn *conn, struct plan *plan)

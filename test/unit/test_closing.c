@@ -92,6 +92,31 @@ static void fin_goes_with_the_last_data(void **state)
     expect_state(TCP_FIN_WAIT_2);
 }
 
+/* As Linux: the peer's window counts, ours does not. */
+static void the_last_segment_with_fin_goes_beyond_the_congestion_window(void **state)
+{
+    (void)state;
+    established_client(plain_peer(11000));
+    write_bytes(11000);
+    for (tcp_seq seq = 1; seq < 10001; seq += 1000)
+        expect(A, seq, 1, WIN, 1000);
+    expect_nothing();
+    close_conn();
+    expect(FPA, 10001, 1, WIN, 1000);
+    expect_nothing();
+}
+
+static void a_fin_alone_goes_beyond_the_congestion_window(void **state)
+{
+    (void)state;
+    established_client(plain_peer(WIN));
+    write_bytes(10000);
+    assert_int_equal(drop_sent(), 10);
+    close_conn();
+    expect(FA, 10001, 1, WIN, 0);
+    expect_nothing();
+}
+
 static void closing_still_sends_data_and_fin_on_each_retransmission(void **state)
 {
     (void)state;
@@ -584,6 +609,8 @@ int main(int argc, char *argv[])
         TEST(a_fin_that_acknowledges_ours_leads_to_time_wait),
         TEST(fins_that_cross_close_both_ends),
         TEST(fin_goes_with_the_last_data),
+        TEST(the_last_segment_with_fin_goes_beyond_the_congestion_window),
+        TEST(a_fin_alone_goes_beyond_the_congestion_window),
         TEST(closing_still_sends_data_and_fin_on_each_retransmission),
         TEST(what_the_peer_sends_after_our_fin_is_read),
         TEST(writing_goes_on_for_hours_after_the_peers_fin),

@@ -403,7 +403,7 @@ static void an_ack_of_what_was_never_sent_is_answered_while_closing(void **state
     close_conn();
     drop_sent();
     inject(A, 1, 2003, WIN, 0);
-    expect(A, 2001, 1, WIN, 0);
+    expect(A, 2002, 1, WIN, 0);
     expect_nothing();
     assert_int_equal(world.conn->snd_una - world.iss, 1);
 }
