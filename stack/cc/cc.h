@@ -28,13 +28,14 @@
  * in_flight  before this ACK
  * rtt        a new sample, 0 = none
  * limited    the window was in use: only then has it been tested, and may grow (RFC 7661)
+ * held       ... it was not, for data was held back by the pace and not missing
  */
 struct cc_ack {
     utcp_time now;
     uint32_t acked;
     uint32_t in_flight;
     uint64_t rtt;
-    bool limited;
+    bool limited, held;
 };
 
 enum cc_signal {

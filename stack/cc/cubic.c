@@ -195,7 +195,7 @@ static void on_ack(struct cc *cc, const struct cc_ack *ack)
         cubic->min_rtt = min_u64(cubic->min_rtt, ack->rtt);
     if (cc_in_slow_start(cc))
         left = hystart_on_ack(&cubic->hystart, cc, ack);
-    if (!ack->limited)
+    if (!ack->limited && !ack->held)
         pass_over(cubic, ack->now - cubic->seen, ack->now);
     cubic->seen = ack->now;
     if (!ack->limited)

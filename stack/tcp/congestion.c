@@ -74,6 +74,7 @@ void congestion_on_ack(struct utcp_conn *conn, uint32_t acked, uint32_t in_fligh
         .in_flight = in_flight_before,
         .rtt = rtt,
         .limited = window_in_use(conn),
+        .held = tcp_timer_runs(conn, TIMER_PACE),
     };
 
     conn->cc.ops->on_ack(&conn->cc, &ack);

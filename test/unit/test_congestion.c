@@ -795,6 +795,61 @@ static void in_avoidance_it_is_spread_over_five_sixths(void **state)
     drop_sent();
 }
 
+/* The window after a reduction, a second of ACKs that could not move it, and five more seconds. */
+static uint32_t window_after_a_second(bool held)
+{
+    struct cc cc = cubic_in_avoidance(100);
+    utcp_time now = UTCP_SEC;
+
+    reduce(&cc, CC_LOSS, now);
+    now = run(&cc, now, 100 * UTCP_MSEC, 100 * UTCP_MSEC);
+    for (unsigned i = 0; i < 10; i++) {
+        struct cc_ack ack = {.acked = MSS, .in_flight = MSS, .held = held};
+
+        ack.now = now += 100 * UTCP_MSEC;
+        cc.ops->on_ack(&cc, &ack);
+    }
+    run(&cc, now, 100 * UTCP_MSEC, 5 * UTCP_SEC);
+    return cc.cwnd;
+}
+
+/* Data that the pace holds back is not missing: the time counts, as in Linux, for which what waits in a
+ * pacing queue is sent. */
+static void time_spent_on_pacing_counts_to_cubic(void **state)
+{
+    (void)state;
+    assert_true(window_after_a_second(true) > window_after_a_second(false));
+}
+
+static struct cc_ack heard;
+
+static void hear(struct cc *cc, const struct cc_ack *ack)
+{
+    (void)cc;
+    heard = *ack;
+}
+
+static void congestion_control_hears_that_the_pace_holds_data_back(void **state)
+{
+    struct cc_ops ops;
+
+    (void)state;
+    world.settings.pacing = 1;
+    with_20_segments();
+    ops = *world.conn->cc.ops;
+    ops.on_ack = hear;
+    world.conn->cc.ops = &ops;
+    write_bytes(20000);
+    assert_int_equal(drop_sent(), 3);
+    acks(11001);
+    assert_true(heard.held);
+    advance_by(UTCP_SEC);
+    drop_sent();
+    acks(13001);
+    assert_false(heard.held);
+    world.conn->cc.ops = cc_find("cubic");
+}
+
 static void without_pacing_a_window_goes_at_once(void **state)
 {
     (void)state;
@@ -907,6 +962,8 @@ int main(int argc, char *argv[])
         TEST(undoing_a_recovery_leaves_the_reduction_by_ecn_before_it),
         TEST(in_slow_start_the_window_is_spread_over_half_a_round_trip),
         TEST(in_avoidance_it_is_spread_over_five_sixths),
+        TEST(time_spent_on_pacing_counts_to_cubic),
+        TEST(congestion_control_hears_that_the_pace_holds_data_back),
         TEST(without_pacing_a_window_goes_at_once),
         TEST(a_greatest_rate_paces_a_connection_by_itself),
         TEST(a_rate_lower_than_the_rto_still_sends_data_and_no_probe),
