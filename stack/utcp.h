@@ -383,16 +383,17 @@ struct utcp_info {
     uint64_t min_rtt;                      /* ns, 0 = no sample yet */
     uint64_t bytes_sent, bytes_retransmitted, bytes_acked, bytes_received;
     uint64_t segs_in, segs_out;
-    uint64_t data_segs_in, data_segs_out; /* of these, with text */
-    uint64_t out_of_order, reorderings;   /* segments received so; sent and seen to be so */
-    uint64_t delivered, delivered_marked; /* bytes the peer has told of; ... with ECE */
-    utcp_time data_sent_at, data_received_at, ack_received_at; /* the last, 0 = none yet */
+    uint64_t data_segs_in, data_segs_out;     /* of these, with text */
+    uint64_t out_of_order, reorderings;       /* segments received so; sent and seen to be so */
+    uint64_t delivered, delivered_marked;     /* bytes the peer has told of; ... with ECE */
+    utcp_time data_sent_at, data_received_at; /* the last, or the handshake's end; 0 = not yet */
+    utcp_time ack_received_at;                /* the last, 0 = none yet */
     uint64_t busy_time; /* ns during which something waited to be sent or acknowledged, ... */
     uint64_t window_limited, buffer_limited; /* ... for the peer's window, for our buffer */
     uint32_t accept_queued, backlog;         /* a listener's */
 };
 
-void utcp_info(const struct utcp_conn *conn, struct utcp_info *info);
+void utcp_info(const struct utcp_conn *conn, utcp_time now, struct utcp_info *info);
 
 /* What the stack counted; one list. */
 /* clang-format off */

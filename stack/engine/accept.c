@@ -124,7 +124,7 @@ static bool deliver(struct engine_socket *socket, struct engine_endpoint *remote
         return false;
     alive = socket->conn;
     if (alive) {
-        utcp_info(socket->conn, &info);
+        utcp_info(socket->conn, engine_now(), &info);
         *remote = endpoint_from_core(&info.remote);
         socket->delivered = true;
     }

@@ -73,7 +73,7 @@ static bool has_open_connection(void)
 
         if (!socket->conn || socket->phase != SOCKET_ACTIVE)
             continue;
-        utcp_info(socket->conn, &info);
+        utcp_info(socket->conn, engine_now(), &info);
         if (info.state == TCP_ESTABLISHED || info.state == TCP_CLOSE_WAIT)
             return true;
     }

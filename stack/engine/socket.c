@@ -435,7 +435,7 @@ void engine_get_status(struct engine_socket *socket, struct engine_status *statu
         return;
     }
     if (socket->conn)
-        utcp_info(socket->conn, &info);
+        utcp_info(socket->conn, engine_now(), &info);
     status_fill(status, &info, engine_now());
     engine_leave(signals);
 }

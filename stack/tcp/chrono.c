@@ -18,10 +18,11 @@ static bool waits_for_window(const struct utcp_conn *conn)
            used + wanted > conn->snd_wnd;
 }
 
-/* All is sent, and the program cannot write more. */
+/* All is sent, the program cannot write more, and the congestion window would take more. */
 static bool waits_for_room(const struct utcp_conn *conn)
 {
-    return seq_le(snd_end(conn), conn->snd_nxt) && (utcp_ready(conn) & UTCP_OUT) == 0;
+    return seq_le(snd_end(conn), conn->snd_nxt) && (utcp_ready(conn) & UTCP_OUT) == 0 &&
+           !congestion_window_in_use(conn);
 }
 
 static enum chrono_kind kind_now(const struct utcp_conn *conn)
@@ -43,10 +44,10 @@ void chrono_review(struct utcp_conn *conn)
     chrono->kind = kind_now(conn);
 }
 
-uint64_t chrono_total(const struct utcp_conn *conn, enum chrono_kind kind)
+uint64_t chrono_total(const struct utcp_conn *conn, enum chrono_kind kind, utcp_time now)
 {
     const struct chrono *chrono = &conn->chrono;
-    uint64_t running = chrono->kind == kind ? conn->stack->now - chrono->since : 0;
+    uint64_t running = chrono->kind == kind ? now - chrono->since : 0;
 
     return chrono->total[kind] + running;
 }

@@ -58,7 +58,7 @@ int congestion_choose(struct utcp_conn *conn, const struct cc_ops *ops)
 
 /* In slow start the window doubles in each round trip, so what fills half of the new one has filled
  * the old one. */
-static bool window_in_use(const struct utcp_conn *conn)
+bool congestion_window_in_use(const struct utcp_conn *conn)
 {
     if (conn->window_use.limited)
         return true;
@@ -73,7 +73,7 @@ void congestion_on_ack(struct utcp_conn *conn, uint32_t acked, uint32_t in_fligh
         .acked = acked,
         .in_flight = in_flight_before,
         .rtt = rtt,
-        .limited = window_in_use(conn),
+        .limited = congestion_window_in_use(conn),
         .held = tcp_timer_runs(conn, TIMER_PACE),
     };
 
@@ -185,7 +185,7 @@ void congestion_sent(struct utcp_conn *conn, bool resent)
     if (resent)
         return;
     note_use(conn);
-    if (window_in_use(conn)) {
+    if (congestion_window_in_use(conn)) {
         use->used = 0;
         use->since = conn->stack->now;
     } else if (conn->stack->settings.slow_start_after_idle != 0 && !more_goes_now(conn)) {

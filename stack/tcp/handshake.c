@@ -141,6 +141,7 @@ void tcp_establish(struct utcp_conn *conn, const struct tcp_segment *segment)
     conn->snd_wl2 = segment->ack;
     measure_handshake(conn, &segment->options);
     congestion_start(conn);
+    conn->data_sent_at = conn->data_received_at = conn->stack->now;
     tcp_set_state(conn, TCP_ESTABLISHED);
     if (conn->fin_queued)
         tcp_set_state(conn, TCP_FIN_WAIT_1);

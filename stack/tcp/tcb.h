@@ -287,7 +287,7 @@ struct utcp_conn {
         uint64_t data_segs_in, data_segs_out, out_of_order, reorderings;
         uint64_t bytes_delivered, bytes_delivered_marked; /* acknowledged or SACKed; with ECE */
     } count;
-    utcp_time data_sent_at, data_received_at, ack_received_at; /* the last of each, 0 = none yet */
+    utcp_time data_sent_at, data_received_at, ack_received_at; /* the last of each, see utcp_info */
     struct chrono chrono;
 
     struct heap_node deadline;
@@ -577,6 +577,9 @@ int congestion_choose(struct utcp_conn *conn, const struct cc_ops *ops);
 void congestion_on_ack(struct utcp_conn *conn, uint32_t acked, uint32_t in_flight_before,
                        uint64_t rtt);
 
+/* The window is full, or as good as full: more data would not have gone. */
+bool congestion_window_in_use(const struct utcp_conn *conn);
+
 /* Data is about to go: a window that was not used for long is not good any more. Returns true when
  * it was cut. */
 bool congestion_before_sending(struct utcp_conn *conn);
@@ -666,8 +669,8 @@ void tcp_timers_fire(struct utcp_conn *conn);
 /* Something happened: it may be another thing that the sender waits for. */
 void chrono_review(struct utcp_conn *conn);
 
-/* How long it has waited for that, ns. */
-uint64_t chrono_total(const struct utcp_conn *conn, enum chrono_kind kind);
+/* How long it has waited for that until now, ns. */
+uint64_t chrono_total(const struct utcp_conn *conn, enum chrono_kind kind, utcp_time now);
 
 /* ---- output.c ---- */
 

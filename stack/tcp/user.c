@@ -496,14 +496,15 @@ static uint32_t unsent_bytes(const struct utcp_conn *conn)
     return conn->had_peer && seq_gt(end, conn->snd_nxt) ? end - conn->snd_nxt : 0;
 }
 
-static void describe_times(const struct utcp_conn *conn, struct utcp_info *info)
+static void describe_times(const struct utcp_conn *conn, utcp_time now, struct utcp_info *info)
 {
     info->data_sent_at = conn->data_sent_at;
     info->data_received_at = conn->data_received_at;
     info->ack_received_at = conn->ack_received_at;
-    info->window_limited = chrono_total(conn, CHRONO_WINDOW);
-    info->buffer_limited = chrono_total(conn, CHRONO_BUFFER);
-    info->busy_time = chrono_total(conn, CHRONO_BUSY) + info->window_limited + info->buffer_limited;
+    info->window_limited = chrono_total(conn, CHRONO_WINDOW, now);
+    info->buffer_limited = chrono_total(conn, CHRONO_BUFFER, now);
+    info->busy_time =
+        chrono_total(conn, CHRONO_BUSY, now) + info->window_limited + info->buffer_limited;
 }
 
 static void describe_counts(const struct utcp_conn *conn, struct utcp_info *info)
@@ -554,7 +555,7 @@ static void describe_recovery(const struct utcp_conn *conn, struct utcp_info *in
     info->min_rtt = conn->rtt.min != UINT64_MAX ? conn->rtt.min : 0;
 }
 
-void utcp_info(const struct utcp_conn *conn, struct utcp_info *info)
+void utcp_info(const struct utcp_conn *conn, utcp_time now, struct utcp_info *info)
 {
     *info = (struct utcp_info){
         .state = conn->state,
@@ -581,6 +582,6 @@ void utcp_info(const struct utcp_conn *conn, struct utcp_info *info)
         .snd_unsent = unsent_bytes(conn),
     };
     describe_counts(conn, info);
-    describe_times(conn, info);
+    describe_times(conn, now, info);
     describe_recovery(conn, info);
 }

@@ -202,7 +202,7 @@ int engine_accept(int listener_fd, unsigned flags, engine_recvmsg *unused,
     *accepted = socket_add(flags);
     (*accepted)->extra = listener->extra;
     (*accepted)->conn = utcp_accept(listener->conn, *accepted);
-    utcp_info((*accepted)->conn, &info);
+    utcp_info((*accepted)->conn, world_now(), &info);
     *remote = endpoint_from_core(&info.remote);
     world_settle();
     world_unlock();
@@ -357,7 +357,7 @@ void engine_get_status(struct engine_socket *socket, struct engine_status *statu
     struct utcp_info info;
 
     world_lock();
-    utcp_info(socket->conn, &info);
+    utcp_info(socket->conn, world_now(), &info);
     status_fill(status, &info, world_now());
     world_unlock();
 }

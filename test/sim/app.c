@@ -292,7 +292,7 @@ static void connect_conn(struct app *app)
     world_note(app->world, app, "connects", 0, 0);
     if (utcp_connect(app->conn, &remote, now_of(app)) != 0)
         world_fail(app->world, "a connection can be begun");
-    utcp_info(app->conn, &info);
+    utcp_info(app->conn, now_of(app), &info);
     pair->ports[app->host] = info.local.port;
     app->retry_at = UTCP_NEVER;
 }
@@ -324,7 +324,7 @@ static bool open_further(struct app *app)
     }
     if (app->retry_at <= app->world->now)
         connect_conn(app);
-    utcp_info(app->conn, &info);
+    utcp_info(app->conn, now_of(app), &info);
     if (info.state == TCP_CLOSED && app->retry_at == UTCP_NEVER)
         connection_failed(app);
     if (app->conn == NULL || info.state == TCP_CLOSED || info.state == TCP_SYN_SENT ||

@@ -273,7 +273,7 @@ static void accept_all(struct host *host)
     struct pair *pair;
 
     while (world->app_count < APPS_MAX && (conn = utcp_accept(host->listener, next)) != NULL) {
-        utcp_info(conn, &info);
+        utcp_info(conn, host_now(host), &info);
         pair = find_pair(world, host->index, &info);
         if (pair == NULL || pair->apps[host->index] != NULL) {
             world_fail(world, "a connection is accepted once");
@@ -310,7 +310,7 @@ static void check_window(struct world *world, const struct app *app)
 
     if (app->conn == NULL || flow == NULL || !flow->acked || flow->ack != flow->edge)
         return;
-    utcp_info(app->conn, &info);
+    utcp_info(app->conn, host_now(&world->hosts[app->host]), &info);
     if (info.rcv_queued == 0 && (info.state == TCP_ESTABLISHED || info.state == TCP_FIN_WAIT_1 ||
                                  info.state == TCP_FIN_WAIT_2))
         world_fail(world, "a window does not stay closed once all is read");

@@ -267,13 +267,13 @@ static void status_tells_that_the_peer_uses_it(void **state)
 
     (void)state;
     established_with_ecn();
-    utcp_info(world.conn, &info);
+    utcp_info(world.conn, world.now, &info);
     assert_true(info.ecn_ok);
     assert_false(info.ecn_seen);
     world.ecn = ECT_1;
     inject(A, 1, 1, WIN, 100);
     drop_sent();
-    utcp_info(world.conn, &info);
+    utcp_info(world.conn, world.now, &info);
     assert_true(info.ecn_seen);
 }
 

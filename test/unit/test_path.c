@@ -44,7 +44,7 @@ static uint32_t path_mtu(void)
 {
     struct utcp_info info;
 
-    utcp_info(world.conn, &info);
+    utcp_info(world.conn, world.now, &info);
     return info.pmtu;
 }
 
@@ -87,7 +87,7 @@ static void the_window_stays_as_many_segments(void **state)
     established_client(wide_peer());
     write_bytes(1460);
     inject_too_big(1, 1500, 1400);
-    utcp_info(world.conn, &info);
+    utcp_info(world.conn, world.now, &info);
     assert_int_equal(info.cwnd, 10 * 1360);
     assert_int_equal(utcp_counters(world.stack)->tcp_timeouts, 0);
     assert_int_equal(utcp_counters(world.stack)->tcp_fast_retransmits, 0);

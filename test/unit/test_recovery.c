@@ -436,7 +436,7 @@ static void an_ack_over_what_went_again_measures_nothing(void **state)
     expect(A, 1, 1, WIN, 1000);
     advance_by(150 * UTCP_MSEC);
     inject(A, 1, 3001, WIN, 0);
-    utcp_info(world.conn, &info);
+    utcp_info(world.conn, world.now, &info);
     assert_int_equal(info.srtt, RTT);
 }
 

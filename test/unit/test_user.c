@@ -33,7 +33,7 @@ static uint16_t port_of(const struct utcp_conn *conn)
 {
     struct utcp_info info;
 
-    utcp_info(conn, &info);
+    utcp_info(conn, world.now, &info);
     return info.local.port;
 }
 
@@ -322,7 +322,7 @@ static void status_tells_what_is_queued_and_counted(void **state)
     established_client(plain_peer(2000));
     write_bytes(3000);
     inject(PA, 1, 1001, 1000, 300);
-    utcp_info(world.conn, &info);
+    utcp_info(world.conn, world.now, &info);
     assert_int_equal(info.state, TCP_ESTABLISHED);
     assert_int_equal(info.local.port, OWN_PORT);
     assert_int_equal(info.remote.port, PEER_PORT);
@@ -335,6 +335,64 @@ static void status_tells_what_is_queued_and_counted(void **state)
     assert_int_equal(info.bytes_received, 300);
     assert_int_equal(info.total_retransmits, 0);
     drop_sent();
+}
+
+/* As Linux: there is always a last time to tell of. */
+static void the_last_data_counts_from_the_handshake(void **state)
+{
+    struct utcp_info info;
+    utcp_time end;
+
+    (void)state;
+    established_client(plain_peer(WIN));
+    end = world.now;
+    advance_by(UTCP_SEC);
+    utcp_info(world.conn, world.now, &info);
+    assert_int_equal(info.data_sent_at, end);
+    assert_int_equal(info.data_received_at, end);
+    inject(PA, 1, 1, WIN, 300);
+    utcp_info(world.conn, world.now, &info);
+    assert_int_equal(info.data_sent_at, end);
+    assert_int_equal(info.data_received_at, world.now);
+    drop_sent();
+}
+
+/* Nothing happens meanwhile: the time of asking counts. */
+static void the_time_spent_on_waiting_for_a_window_runs_until_now(void **state)
+{
+    struct utcp_info info;
+
+    (void)state;
+    established_client(plain_peer(1000));
+    write_bytes(3000);
+    assert_int_equal(drop_sent(), 1);
+    utcp_info(world.conn, world.now + 5 * UTCP_MSEC, &info);
+    assert_int_equal(info.window_limited, 5 * UTCP_MSEC);
+    assert_int_equal(info.busy_time, 5 * UTCP_MSEC);
+    utcp_info(world.conn, world.now + 7 * UTCP_MSEC, &info);
+    assert_int_equal(info.window_limited, 7 * UTCP_MSEC);
+}
+
+/* A full buffer, all of it in flight, is no obstacle when the congestion window is as full. */
+static void a_full_buffer_limits_only_a_window_that_would_take_more(void **state)
+{
+    struct utcp_info info;
+
+    (void)state;
+    established_client(plain_peer(WIN));
+    utcp_set_option(world.conn, UTCP_OPT_SND_BUF, 10000);
+    write_bytes(10000);
+    assert_int_equal(drop_sent(), 10);
+    utcp_info(world.conn, world.now + 5 * UTCP_MSEC, &info);
+    assert_int_equal(info.buffer_limited, 0);
+    assert_int_equal(info.busy_time, 5 * UTCP_MSEC);
+    world.conn->cc.ssthresh = 5000;
+    inject(A, 1, 2001, WIN, 0);
+    write_bytes(2000);
+    inject(A, 1, 4001, WIN, 0);
+    assert_int_equal(drop_sent(), 2);
+    utcp_info(world.conn, world.now + 5 * UTCP_MSEC, &info);
+    assert_int_equal(info.buffer_limited, 0);
 }
 
 static void the_population_tells_who_has_something_to_say(void **state)
@@ -477,6 +535,9 @@ int main(int argc, char *argv[])
         TEST(maxseg_bounds_what_is_announced_and_used),
         TEST(a_child_has_its_listeners_options),
         TEST(status_tells_what_is_queued_and_counted),
+        TEST(the_last_data_counts_from_the_handshake),
+        TEST(the_time_spent_on_waiting_for_a_window_runs_until_now),
+        TEST(a_full_buffer_limits_only_a_window_that_would_take_more),
         TEST(the_population_tells_who_has_something_to_say),
         TEST(each_arrival_is_an_event),
         TEST(a_bare_ack_is_no_event_while_there_is_room),
