@@ -27,6 +27,7 @@ static void free_conn(struct utcp_conn *conn)
     struct utcp_stack *stack = conn->stack;
 
     stack_free(stack, conn->snd_buf.data, conn->snd_buf.size);
+    stack_free(stack, conn->snd_retired, conn->snd_retired_bytes);
     stack_free(stack, conn->rcv_buf.data, conn->rcv_buf.size);
     flight_free(conn);
     chunks_free(conn);
@@ -268,7 +269,7 @@ static void init_conn(struct utcp_conn *conn, struct utcp_stack *stack)
     conn->state = TCP_CLOSED;
     conn->local.addr.family = conn->remote.addr.family = UTCP_IPV4;
     conn->snd_limit = (uint32_t)settings->snd_buf;
-    conn->rcv_limit = (uint32_t)settings->rcv_buf;
+    conn->rcv_limit = conn->rcv_wanted = (uint32_t)settings->rcv_buf;
     conn->mss_limit = (uint32_t)settings->mss;
     conn->ttl = (uint8_t)settings->ttl;
     conn->mtu_discover = UTCP_PMTU_WANT;
@@ -532,6 +533,7 @@ void utcp_output_done(struct utcp_stack *stack, struct utcp_packet *packet)
         stack_free(stack, packet->pinned_reply, packet->pinned_len);
     if (packet->pinned_conn != NULL) {
         packet->pinned_conn->pins--;
+        buffers_free_retired(packet->pinned_conn);
         stack_reap(packet->pinned_conn);
     }
     packet->pinned_reply = NULL;

@@ -84,7 +84,7 @@ struct utcp_slice {
     X(hystart, 1, 0, 2, count, "CUBIC's end of slow start: 0 loss, 1 RFC 9406, 2 as Linux") \
     X(mss, 0, 0, 65495, bytes, "greatest MSS to announce and use, 0 = from the MTU") \
     X(window_scaling, 1, 0, 1, bool, "offer and accept window scaling (RFC 7323)") \
-    X(wscale, 7, 0, 14, count, "shift count to announce (RFC 7323 section 2.3)") \
+    X(wscale, 14, 0, 14, count, "greatest shift count to announce (RFC 7323 section 2.3)") \
     X(sack, 1, 0, 1, bool, "offer and accept selective acknowledgments (RFC 2018)") \
     X(timestamps, 1, 0, 2, count, \
       "timestamps (RFC 7323): 0 none, 1 with a random offset, 2 without (Linux: tcp_timestamps)") \
@@ -96,8 +96,10 @@ struct utcp_slice {
     X(delack_min, 40 * UTCP_MSEC, 0, UTCP_SEC, ns, "least delay of an ACK (Linux: 40 ms)") \
     X(delack_max, 200 * UTCP_MSEC, 0, UTCP_SEC, ns, \
       "greatest delay of an ACK, 0 = each segment is acknowledged at once (RFC 1122: 500 ms)") \
-    X(rcv_buf, 1 << 20, 256, 1 << 30, bytes, "receive buffer of a new connection") \
-    X(snd_buf, 1 << 20, 256, 1 << 30, bytes, "send buffer of a new connection") \
+    X(rcv_buf, 64 << 10, 256, 1 << 30, bytes, "receive buffer of a new connection (Linux: tcp_rmem)") \
+    X(rcv_buf_max, 16 << 20, 0, 1 << 30, bytes, "what it may grow to by itself (Linux: tcp_rmem)") \
+    X(snd_buf, 16 << 10, 256, 1 << 30, bytes, "send buffer of a new connection (Linux: tcp_wmem)") \
+    X(snd_buf_max, 4 << 20, 0, 1 << 30, bytes, "what it may grow to by itself (Linux: tcp_wmem)") \
     X(notsent_lowat, UINT32_MAX, 1, UINT32_MAX, bytes, \
       "a socket is not writable with so much that is not sent (Linux: unbounded)") \
     X(time_wait, 60 * UTCP_SEC, 0, 600 * UTCP_SEC, ns, "length of TIME-WAIT (Linux: 60 s)") \

@@ -40,6 +40,20 @@ void ring_place(struct ring *ring, size_t offset, const uint8_t *bytes, size_t l
     memcpy(to[1].data, bytes + to[0].len, to[1].len);
 }
 
+void ring_move(struct ring *ring, uint8_t *memory, size_t size, size_t span)
+{
+    struct utcp_slice from[2];
+    size_t len = ring->len;
+
+    if (ring->data != NULL) {
+        ring_slices(ring, 0, span, from);
+        memcpy(memory, from[0].data, from[0].len);
+        memcpy(memory + from[0].len, from[1].data, from[1].len);
+    }
+    ring_init(ring, memory, size);
+    ring->len = len;
+}
+
 void ring_append(struct ring *ring, size_t len)
 {
     assert(len <= ring_free(ring));

@@ -3,8 +3,8 @@
  * A ring of bytes: appended at the tail, dropped at the head. Bytes may also be placed beyond the
  * tail before they are appended, which is how a receive buffer takes segments out of order.
  *
- * The ring never moves: slices stay valid until their bytes are dropped, and one thread may copy
- * into free space while another drops from the head.
+ * Slices stay valid until their bytes are dropped or the ring is moved, and one thread may copy into
+ * free space while another drops from the head.
  */
 #ifndef BASE_RING_H
 #define BASE_RING_H
@@ -41,6 +41,10 @@ void ring_place(struct ring *ring, size_t offset, const uint8_t *bytes, size_t l
 
 /* Makes the next len bytes behind the tail part of the ring. */
 void ring_append(struct ring *ring, size_t len);
+
+/* Moves to other memory of a greater size, with the first span bytes behind the head; what was the memory
+ * is the caller's again. */
+void ring_move(struct ring *ring, uint8_t *memory, size_t size, size_t span);
 
 /* Drops the first len bytes. */
 void ring_drop(struct ring *ring, size_t len);

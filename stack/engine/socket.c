@@ -168,6 +168,8 @@ static uint64_t default_option(enum engine_option option)
         return settings->snd_buf;
     case ENGINE_RCV_BUF:
         return settings->rcv_buf;
+    case ENGINE_QUICKACK:
+        return 1;
     case ENGINE_TTL:
         return settings->ttl;
     case ENGINE_MAXSEG:

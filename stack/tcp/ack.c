@@ -177,6 +177,7 @@ bool tcp_take_ack(struct utcp_conn *conn, const struct tcp_segment *segment)
     take_delivery(conn, segment, &delivery);
     update_window(conn, segment, delivery.acked > 0);
     take_answer_to_probe(conn);
+    buffers_on_ack(conn);
     review_timers(conn, &delivery);
     stack_want_send(conn);
     return true;

@@ -26,13 +26,18 @@ static tcp_seq choose_isn(const struct utcp_conn *conn)
     return (tcp_seq)(hash + conn->stack->now / (4 * UTCP_USEC));
 }
 
-/* The setting, but never a unit that is more than half the buffer: the window field could not say
- * more than "closed" then. */
+/* As Linux: so that the field can say twice what the buffer may grow to. But never a unit that is more
+ * than half the buffer of now: the field could not say more than "closed" then. */
 static uint8_t choose_wscale(const struct utcp_conn *conn)
 {
     const struct utcp_settings *settings = &conn->stack->settings;
-    uint8_t shift = settings->window_scaling ? (uint8_t)settings->wscale : 0;
+    uint64_t largest = (conn->rcv_fixed ? 1 : 2) * (uint64_t)buffers_largest_window(conn);
+    uint8_t shift = 0;
 
+    while (shift < settings->wscale && UINT64_C(65536) << shift <= largest)
+        shift++;
+    if (settings->window_scaling == 0)
+        return 0;
     while (shift > 0 && UINT32_C(1) << shift > conn->rcv_limit / 2)
         shift--;
     return shift;
@@ -142,6 +147,7 @@ void tcp_establish(struct utcp_conn *conn, const struct tcp_segment *segment)
     measure_handshake(conn, &segment->options);
     congestion_start(conn);
     conn->data_sent_at = conn->data_received_at = conn->stack->now;
+    buffers_start(conn);
     tcp_set_state(conn, TCP_ESTABLISHED);
     if (conn->fin_queued)
         tcp_set_state(conn, TCP_FIN_WAIT_1);
@@ -159,8 +165,10 @@ static void inherit(struct utcp_conn *child, const struct utcp_conn *listener)
 {
     child->mss_limit = listener->mss_limit;
     child->snd_limit = listener->snd_limit;
+    child->snd_fixed = listener->snd_fixed;
     child->notsent_lowat = listener->notsent_lowat;
-    child->rcv_limit = listener->rcv_limit;
+    child->rcv_limit = child->rcv_wanted = listener->rcv_limit;
+    child->rcv_fixed = listener->rcv_fixed;
     child->nodelay = listener->nodelay;
     child->reuse_addr = listener->reuse_addr;
     child->reuse_port = listener->reuse_port;

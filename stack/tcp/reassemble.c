@@ -22,19 +22,6 @@ static uint32_t min_u32(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-static bool allocate_buffer(struct utcp_conn *conn)
-{
-    size_t size = ring_size_for((size_t)conn->rcv_limit + (2u << conn->rcv_wscale));
-    uint8_t *memory;
-
-    if (conn->rcv_buf.data != NULL)
-        return true;
-    memory = stack_alloc(conn->stack, size);
-    if (memory != NULL)
-        ring_init(&conn->rcv_buf, memory, size);
-    return memory != NULL;
-}
-
 static bool allocate_ranges(struct utcp_conn *conn)
 {
     struct ranges *set = &conn->out_of_order;
@@ -102,7 +89,7 @@ static void take_payload(struct utcp_conn *conn, const struct tcp_segment *segme
 {
     uint32_t offset = segment->seq - conn->rcv_nxt;
 
-    if (!allocate_buffer(conn) || (offset > 0 && !allocate_ranges(conn)))
+    if (!buffers_allocate_receive(conn) || (offset > 0 && !allocate_ranges(conn)))
         return;
     if (segment->payload_len > conn->rcv_mss)
         conn->rcv_mss = segment->payload_len < conn->mss ? segment->payload_len : conn->mss;
@@ -143,6 +130,8 @@ static void acknowledge(struct utcp_conn *conn, const struct tcp_segment *segmen
         take_payload(conn, segment);
     if (seq_gt(segment->seq, conn->rcv_nxt))
         return;
+    if (conn->rcv_nxt != before)
+        buffers_on_text(conn, segment);
     if (conn->rcv_nxt != before && !holes) {
         delack_on_text(conn, segment->payload_len);
         return;

@@ -6,6 +6,7 @@
  *	input.c     SEGMENT ARRIVES: records facts, never sends
  *	handshake.c what both ends learn from SYNs
  *	ack.c       what an acceptable ACK means: window, RTT, congestion control, recovery
+ *	buffers.c   how large the buffers are
  *	reassemble.c the receive buffer and its window
  *	delack.c    when to acknowledge what has come in order
  *	output.c    decides what is sent, one segment at a time
@@ -196,6 +197,25 @@ struct chrono {
     utcp_time since;
 };
 
+/*
+ * What the receive buffer's size follows: see buffers.c.
+ *
+ * rtt        between our window and what it lets come, ns, 0 = not known yet
+ * last_echo  of our times, that it was measured by
+ * window_end, window_since  what a window of data is measured by: its end, and when it began
+ * most       bytes that the program has read in a round trip, so far
+ * since, read_before  when the round trip began, and all the bytes that were read then
+ */
+struct receive_tuning {
+    uint64_t rtt;
+    uint32_t last_echo;
+    tcp_seq window_end;
+    utcp_time window_since;
+    uint64_t most;
+    utcp_time since;
+    uint64_t read_before;
+};
+
 /* The send buffer's first byte has the sequence number snd_buf_seq. */
 struct utcp_conn {
     struct utcp_stack *stack;
@@ -214,6 +234,9 @@ struct utcp_conn {
     tcp_seq snd_buf_seq;
     struct chunks chunks;   /* of the send buffer */
     uint32_t snd_limit;     /* bytes the send buffer may hold, chunks_cost() counted */
+    bool snd_fixed;         /* ... by the user's word */
+    uint8_t *snd_retired;   /* the ring before it grew, while packets point into it */
+    size_t snd_retired_bytes;
     uint32_t notsent_lowat; /* no chunk is begun with so many bytes unsent, 0 = the setting */
 
     /* Receive sequence variables. rcv_adv is the right edge that was advertised; rcv_acked the
@@ -222,6 +245,9 @@ struct utcp_conn {
     tcp_seq fin_seq;
     struct ring rcv_buf; /* its tail is at rcv_nxt, or one before once FIN is in */
     uint32_t rcv_limit;  /* bytes the receive buffer may hold */
+    uint32_t rcv_wanted; /* ... when the user has read next */
+    bool rcv_fixed;      /* ... by the user's word */
+    struct receive_tuning rcv_tuning;
     struct ranges out_of_order;
     tcp_seq
         sack_recent[SACK_BLOCKS_MAX]; /* numbers in the ranges that changed last, newest first */
@@ -623,6 +649,34 @@ uint16_t tcp_advertise(struct utcp_conn *conn);
 
 /* True when so much was read that the peer must hear of the larger window. */
 bool tcp_window_update_due(const struct utcp_conn *conn);
+
+/* ---- buffers.c ---- */
+
+/* When the connection is established. */
+void buffers_start(struct utcp_conn *conn);
+
+/* Makes sure that there is a ring; false without memory. The one for sending grows here: no slice of its
+ * room may be in use. */
+bool buffers_allocate_receive(struct utcp_conn *conn);
+bool buffers_allocate_send(struct utcp_conn *conn);
+
+/* No packet points into the send ring that was any more, perhaps. */
+void buffers_free_retired(struct utcp_conn *conn);
+
+/* The most that the window may become, bytes. */
+uint32_t buffers_largest_window(const struct utcp_conn *conn);
+
+/* A segment with text has come in order. */
+void buffers_on_text(struct utcp_conn *conn, const struct tcp_segment *segment);
+
+/* The user has taken text out of the buffer, and holds no slice of it. */
+void buffers_on_read(struct utcp_conn *conn);
+
+void buffers_on_ack(struct utcp_conn *conn);
+
+/* The user's size, bytes: it follows nothing any more. */
+void buffers_set_receive(struct utcp_conn *conn, uint32_t bytes);
+void buffers_set_send(struct utcp_conn *conn, uint32_t bytes);
 
 /* ---- delack.c ---- */
 

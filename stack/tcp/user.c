@@ -165,20 +165,6 @@ static bool connecting(const struct utcp_conn *conn)
     return conn->state == TCP_SYN_SENT || conn->state == TCP_SYN_RECEIVED;
 }
 
-static bool allocate_send_buffer(struct utcp_conn *conn)
-{
-    size_t size = ring_size_for(conn->snd_limit);
-    uint8_t *memory;
-
-    if (conn->snd_buf.data != NULL)
-        return true;
-    memory = stack_alloc(conn->stack, size);
-    if (memory != NULL)
-        ring_init(&conn->snd_buf, memory, size);
-    return memory != NULL;
-}
-
-/* The buffer's limit may have been raised since its memory was taken. */
 static size_t send_room(const struct utcp_conn *conn)
 {
     size_t room = chunks_room(conn), most = ring_free(&conn->snd_buf);
@@ -196,7 +182,7 @@ long utcp_send_space(struct utcp_conn *conn, struct utcp_slice space[2])
         return -EAGAIN;
     if (!can_send(conn))
         return -EPIPE;
-    if (!allocate_send_buffer(conn))
+    if (!buffers_allocate_send(conn))
         return -ENOBUFS;
     room = send_room(conn);
     if (room == 0)
@@ -242,6 +228,7 @@ void utcp_receive_commit(struct utcp_conn *conn, size_t len, utcp_time now)
     stack_want_tell(conn);
     if (!tcp_synchronized(conn->state))
         return;
+    buffers_on_read(conn);
     delack_on_read(conn);
     if (tcp_window_update_due(conn)) {
         tcp_ack_due(conn);
@@ -402,13 +389,10 @@ int utcp_set_option(struct utcp_conn *conn, enum utcp_option option, uint64_t va
         conn->reuse_port = value != 0;
         return 0;
     case UTCP_OPT_SND_BUF:
-        conn->snd_limit = value > 256 ? (uint32_t)value : 256;
-        stack_want_tell(conn);
+        buffers_set_send(conn, (uint32_t)value);
         return 0;
     case UTCP_OPT_RCV_BUF:
-        /* Once the peer was promised a window, less room would break the promise. */
-        if (conn->rcv_buf.data == NULL && !tcp_synchronized(conn->state))
-            conn->rcv_limit = value > 256 ? (uint32_t)value : 256;
+        buffers_set_receive(conn, (uint32_t)value);
         return 0;
     case UTCP_OPT_MAXSEG:
         if (value != 0 && (value < 48 || value > 65495))
@@ -470,7 +454,7 @@ uint64_t utcp_get_option(const struct utcp_conn *conn, enum utcp_option option)
     case UTCP_OPT_SND_BUF:
         return conn->snd_limit;
     case UTCP_OPT_RCV_BUF:
-        return conn->rcv_limit;
+        return conn->rcv_wanted;
     case UTCP_OPT_MAXSEG:
         return max_segment(conn);
     case UTCP_OPT_NOTSENT_LOWAT:

@@ -51,17 +51,17 @@ static void set_receive_buffer(const char *value)
     if (sscanf(value, "%lu %lu %lu", &least, &initial, &most) != 3)
         return;
     settings->rcv_buf = initial / 2;
-    settings->wscale = 0;
-    while (settings->wscale < 14 && most >> (settings->wscale + 16) != 0)
-        settings->wscale++;
+    settings->rcv_buf_max = most / 2;
 }
 
 static void set_send_buffer(const char *value)
 {
     unsigned long least, initial, most;
 
-    if (sscanf(value, "%lu %lu %lu", &least, &initial, &most) == 3)
-        settings->snd_buf = initial;
+    if (sscanf(value, "%lu %lu %lu", &least, &initial, &most) != 3)
+        return;
+    settings->snd_buf = initial;
+    settings->snd_buf_max = most;
 }
 
 static void set_congestion(const char *value)

@@ -58,7 +58,9 @@ static void draw_settings(struct utcp_settings *settings, struct rng *rng)
     settings->retries = settings->orphan_retries = 255;
     settings->rcv_buf = 255 + rng_magnitude(rng, 1 << 18);
     settings->snd_buf = 255 + rng_magnitude(rng, 1 << 18);
-    settings->wscale = rng_chance(rng, 500) ? 7 : rng_between(rng, 0, 14);
+    settings->rcv_buf_max = rng_chance(rng, 500) ? 0 : rng_magnitude(rng, 1 << 30);
+    settings->snd_buf_max = rng_chance(rng, 500) ? 0 : rng_magnitude(rng, 1 << 20);
+    settings->wscale = rng_chance(rng, 500) ? 14 : rng_between(rng, 0, 14);
     /* A connection that began with a cookie is forgotten by a lost ACK, and begins again with a late
      * duplicate of it: what is checked here does not hold then. */
     settings->syncookies = 0;

@@ -82,6 +82,9 @@ int world_setup(void **state)
     utcp_settings_init(&world.settings);
     world.settings.sack = 0;
     world.settings.delack_max = 0;
+    world.settings.rcv_buf = world.settings.snd_buf = 1 << 20;
+    world.settings.rcv_buf_max = 2 << 20;
+    world.settings.snd_buf_max = 0;
     world.settings.timestamps = 0;
     world.began = world.now;
     return 0;
