@@ -223,9 +223,10 @@ static void append_to_log(struct utcp_conn *conn, const struct sent *sent)
     *insert(flight, &flight->log, flight->log.count) = *sent;
 }
 
-void flight_send(struct utcp_conn *conn, tcp_seq from, tcp_seq to, bool resent)
+void flight_send(struct utcp_conn *conn, tcp_seq from, tcp_seq to, uint16_t segment, bool resent)
 {
-    struct sent sent = {.at = conn->stack->now, .from = from, .to = to, .resent = resent};
+    struct sent sent = {
+        .at = conn->stack->now, .from = from, .to = to, .segment = segment, .resent = resent};
 
     if (resent)
         take_out_of_both(conn, (struct range){from, to}, NULL, NULL);
@@ -246,6 +247,55 @@ void flight_take_ack(struct utcp_conn *conn, tcp_seq ack, flight_visitor *visit,
         free_queues(conn);
 }
 
+/* The transmission that holds seq; NULL = the peer has it. What is lost is in order. */
+static const struct sent *find_sent(const struct flight *flight, tcp_seq seq)
+{
+    uint32_t low = 0, high = flight->lost.count;
+
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+
+        if (seq_le(item(flight, &flight->lost, middle)->to, seq))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low < flight->lost.count && seq_le(item(flight, &flight->lost, low)->from, seq))
+        return item(flight, &flight->lost, low);
+    for (uint32_t i = 0; i < flight->log.count; i++) {
+        const struct sent *sent = item(flight, &flight->log, i);
+
+        if (seq_le(sent->from, seq) && seq_gt(sent->to, seq))
+            return sent;
+    }
+    return NULL;
+}
+
+/* The bytes before seq in the last segment that begins before it. */
+static uint32_t into_segment(const struct sent *sent, tcp_seq seq)
+{
+    return (seq - sent->from) % sent->segment;
+}
+
+/* Cuts off the parts of segments at both ends; nothing may be left. */
+static struct range whole_segments(const struct flight *flight, struct range range)
+{
+    const struct ranges *sacked = &flight->sacked;
+    const struct sent *first = NULL, *last = NULL;
+    struct range held;
+
+    if (!ranges_holding(sacked, range.from, &held))
+        first = find_sent(flight, range.from);
+    if (!ranges_holding(sacked, range.to - 1, &held))
+        last = find_sent(flight, range.to - 1);
+    if (first != NULL && into_segment(first, range.from) > 0)
+        range.from =
+            seq_min(first->to, range.from + first->segment - into_segment(first, range.from));
+    if (last != NULL && range.to != last->to)
+        range.to -= into_segment(last, range.to);
+    return range;
+}
+
 /* Each SACK may split one transmission. */
 uint32_t flight_take_sack(struct utcp_conn *conn, struct range range, flight_visitor *visit,
                           void *ctx)
@@ -255,6 +305,9 @@ uint32_t flight_take_sack(struct utcp_conn *conn, struct range range, flight_vis
 
     if (!allocate_sacked(conn) || !reserve(conn, 1) ||
         flight->sacked.count == flight->sacked.capacity)
+        return 0;
+    range = whole_segments(flight, range);
+    if (seq_ge(range.from, range.to))
         return 0;
     news = take_out_of_both(conn, range, visit, ctx);
     ranges_add(&flight->sacked, range.from, range.to);
@@ -302,7 +355,8 @@ void flight_lose_head(struct utcp_conn *conn, uint32_t len)
 void flight_renege(struct utcp_conn *conn)
 {
     struct flight *flight = &conn->flight;
-    struct sent all = {.from = conn->snd_una, .to = conn->snd_nxt, .resent = true};
+    struct sent all = {
+        .from = conn->snd_una, .to = conn->snd_nxt, .segment = (uint16_t)conn->mss, .resent = true};
 
     flight->log.count = flight->lost.count = 0;
     flight->sacked.count = 0;

@@ -25,6 +25,7 @@
 struct sent {
     utcp_time at;     /* when it was last sent */
     tcp_seq from, to; /* [from, to), a FIN counted */
+    uint16_t segment; /* bytes of each of its segments but the last */
     bool resent;      /* it was sent before that, too */
 };
 
@@ -55,14 +56,16 @@ static inline struct sent *flight_item(const struct flight *flight, const struct
 /* Makes room for one transmission more; false = no memory, so nothing can be sent now. */
 bool flight_reserve(struct utcp_conn *conn);
 
-/* [from, to) is sent now, for the first time or again. There must be room. */
-void flight_send(struct utcp_conn *conn, tcp_seq from, tcp_seq to, bool resent);
+/* [from, to) is sent now in such segments, for the first time or again. There must be room. */
+void flight_send(struct utcp_conn *conn, tcp_seq from, tcp_seq to, uint16_t segment, bool resent);
 
 /* All before ack has been acknowledged. */
 void flight_take_ack(struct utcp_conn *conn, tcp_seq ack, flight_visitor *visit, void *ctx);
 
-/* The peer has this range, which lies within snd_una and snd_nxt. Without memory to remember that,
- * nothing changes: it only goes again in vain. Returns the bytes that are news. */
+/* The peer has this range, which lies within snd_una and snd_nxt. As Linux, only whole segments of it count:
+ * a peer that has a part of one will get it again, and who pretends to have single bytes gains nothing.
+ * Without memory to remember that, nothing changes: it only goes again in vain. Returns the bytes that
+ * are news. */
 uint32_t flight_take_sack(struct utcp_conn *conn, struct range range, flight_visitor *visit,
                           void *ctx);
 

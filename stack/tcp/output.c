@@ -489,8 +489,10 @@ static void note_syn(struct utcp_conn *conn, bool resent)
 
 static void note_text(struct utcp_conn *conn, tcp_seq from, tcp_seq to, bool resent)
 {
-    flight_send(conn, from, to, resent);
-    if (!resent && (to - from) % segment_payload(conn) != 0)
+    uint32_t payload = segment_payload(conn);
+
+    flight_send(conn, from, to, (uint16_t)payload, resent);
+    if (!resent && (to - from) % payload != 0)
         conn->snd_sml = to;
     recovery_on_sent(conn, to - from, resent);
     conn->snd_nxt = seq_max(conn->snd_nxt, to);
