@@ -386,7 +386,7 @@ struct utcp_info {
     uint64_t bytes_sent, bytes_retransmitted, bytes_acked, bytes_received;
     uint64_t segs_in, segs_out;
     uint64_t data_segs_in, data_segs_out;     /* of these, with text */
-    uint64_t out_of_order, reorderings;       /* segments received so; sent and seen to be so */
+    uint64_t out_of_order, reorderings;       /* segments received so; ACKs that told of it */
     uint64_t delivered, delivered_marked;     /* bytes the peer has told of; ... with ECE */
     utcp_time data_sent_at, data_received_at; /* the last, or the handshake's end; 0 = not yet */
     utcp_time ack_received_at;                /* the last, 0 = none yet */

@@ -106,8 +106,10 @@ static void review_timers(struct utcp_conn *conn, const struct delivery *deliver
     if (recovery_reneged(conn) && delivery->acked > 0)
         tcp_timer_set(conn, TIMER_RETRANSMIT,
                       conn->stack->now + (half > RENEGED_LEAST ? half : RENEGED_LEAST));
-    if (delivery->acked > 0 || tcp_timer_runs(conn, TIMER_LOSS_PROBE))
+    if (delivery->acked > 0)
         probe_schedule(conn);
+    else
+        probe_review(conn);
 }
 
 /* "As long as the receiving TCP peer continues to send ACKs in response to the probe segments, the
@@ -153,6 +155,7 @@ static void take_delivery(struct utcp_conn *conn, const struct tcp_segment *segm
         sack_take(conn, segment, delivery);
     measure(conn, segment, delivery);
     conn->count.bytes_delivered += delivery->delivered;
+    conn->count.reorderings += delivery->reordered;
     conn->count.bytes_delivered_marked += delivery->ece ? delivery->delivered : 0;
     recovery_on_ack(conn, delivery);
     grow_window(conn, delivery);

@@ -81,7 +81,6 @@ void rack_note_reordering(struct utcp_conn *conn, const struct sent *piece)
     uint64_t age = conn->stack->now - piece->at;
 
     rack->reordered = true;
-    conn->count.reorderings++;
     if (age <= rack->rtt + rack->grown)
         return;
     rack->grown = age - rack->rtt;
@@ -161,6 +160,14 @@ static bool may_probe(const struct utcp_conn *conn)
            conn->backoff == 0 && (recovery->state == CA_OPEN || recovery->state == CA_CWR);
 }
 
+void probe_review(struct utcp_conn *conn)
+{
+    if (!may_probe(conn))
+        tcp_timer_stop(conn, TIMER_LOSS_PROBE);
+}
+
+/* Section 7.2: "after transmitting new data ... or upon receiving an ACK that cumulatively acknowledges
+ * new data". */
 void probe_schedule(struct utcp_conn *conn)
 {
     utcp_time due;

@@ -39,6 +39,7 @@ static void note_original(struct utcp_conn *conn, const struct sent *piece,
     if (conn->sack_ok && seq_lt(piece->from, delivery->prior_sacked)) {
         note_extent(conn, delivery->prior_sacked - piece->from);
         rack_note_reordering(conn, piece);
+        delivery->reordered = true;
     }
 }
 

@@ -159,6 +159,7 @@ struct delivery {
     bool duplicate;              /* RFC 5681 section 2 */
     bool resent;                 /* something that had been sent again was delivered */
     bool original;    /* something sent once, before the present state began, was delivered */
+    bool reordered;   /* something sent once arrived after what was sent later */
     bool dsack;       /* it told of a duplicate */
     bool dsack_probe; /* ... which the tail loss probe was */
     bool ece;         /* it told of marks */
@@ -560,9 +561,10 @@ void rack_on_timer(struct utcp_conn *conn);
 /* True when what was sent then would not be held for lost yet, even without reordering. */
 bool rack_is_recent(const struct utcp_conn *conn, const struct sent *sent);
 
-/* RFC 8985 section 7: starts the timer of a probe, if one is due; the timer has fired; an ACK says
- * what became of it. */
+/* RFC 8985 section 7: starts the timer of a probe, if one is due; stops it when none is wanted any more; it
+ * has fired; an ACK says what became of the probe. */
 void probe_schedule(struct utcp_conn *conn);
+void probe_review(struct utcp_conn *conn);
 void probe_on_timer(struct utcp_conn *conn);
 void probe_on_ack(struct utcp_conn *conn, const struct delivery *delivery);
 

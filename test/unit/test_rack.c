@@ -158,6 +158,22 @@ static void the_reordering_window_is_as_large_as_the_delay_that_was_seen(void **
     inject(A, 1, 6001, WIN, 0);
 }
 
+/* As Linux: of a SACK and of the ACK after it, whatever lay before what had been SACKed. */
+static void each_ack_that_tells_of_reordering_counts_once(void **state)
+{
+    struct utcp_info info;
+
+    (void)state;
+    fly(10, 0);
+    advance_by(RTT);
+    inject_with(A, 1, 1, WIN, 0, block(9001, 10001));
+    inject_with(A, 1, 1, WIN, 0, block(3001, 4001));
+    inject(A, 1, 10001, WIN, 0);
+    utcp_info(world.conn, world.now, &info);
+    assert_int_equal(info.reorderings, 2);
+    assert_int_equal(info.reordering, 10);
+}
+
 /* ---- the tail loss probe ---- */
 
 static void the_last_segment_goes_again_after_two_round_trips(void **state)
@@ -172,6 +188,19 @@ static void the_last_segment_goes_again_after_two_round_trips(void **state)
     /* The RTO begins anew. */
     nothing_before(RTO);
     expect(A, 1, 1, WIN, 1000);
+}
+
+/* Only news puts it off: half a SACKed segment is none. */
+static void an_ack_without_news_does_not_put_the_probe_off(void **state)
+{
+    (void)state;
+    fly(3, 0);
+    advance_by(RTT);
+    inject_with(A, 1, 1, WIN, 0, block(2501, 3001));
+    inject(A, 1, 1, WIN, 0);
+    nothing_before(RTT + 2 * UTCP_MSEC);
+    expect(PA, 2001, 1, WIN, 1000);
+    assert_int_equal(utcp_counters(world.stack)->tcp_tail_probes, 1);
 }
 
 static void a_probe_of_a_lost_tail_brings_recovery(void **state)
@@ -350,7 +379,9 @@ int main(int argc, char *argv[])
         TEST(a_repetition_that_is_lost_goes_again_without_a_timeout),
         TEST(the_reordering_window_grows_with_dsacks_and_shrinks_after_16_recoveries),
         TEST(the_reordering_window_is_as_large_as_the_delay_that_was_seen),
+        TEST(each_ack_that_tells_of_reordering_counts_once),
         TEST(the_last_segment_goes_again_after_two_round_trips),
+        TEST(an_ack_without_news_does_not_put_the_probe_off),
         TEST(a_probe_of_a_lost_tail_brings_recovery),
         TEST(a_probe_is_new_data_when_there_is_some),
         TEST(a_single_segment_is_given_time_for_a_delayed_ack),
