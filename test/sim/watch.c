@@ -186,8 +186,9 @@ bool watch_is_pure_ack(struct world *world, int host, const uint8_t *bytes, size
         return false;
     flow = watch_find(world, host, segment.dst.port, segment.src.port);
     peer = watch_find(world, !host, segment.src.port, segment.dst.port);
+    /* One that later text may have overtaken is an old duplicate to PAWS. */
     return flow != NULL && flow->acked && peer != NULL && peer->ack == segment.ack &&
-           seq_ge(segment.seq, flow->ack) && seq_le(segment.seq, flow->edge);
+           seq_ge(segment.seq, seq_max(flow->ack, peer->end)) && seq_le(segment.seq, flow->edge);
 }
 
 void watch_aborted(struct world *world, int host, uint16_t port, uint16_t peer_port)
