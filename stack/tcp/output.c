@@ -496,6 +496,9 @@ static void note_text(struct utcp_conn *conn, tcp_seq from, tcp_seq to, bool res
         conn->snd_sml = to;
     recovery_on_sent(conn, to - from, resent);
     conn->snd_nxt = seq_max(conn->snd_nxt, to);
+    /* Where less than the buffer may wait unsent, what leaves makes room. */
+    if (chunks_unsent_limit(conn) < UINT32_MAX)
+        stack_want_tell(conn);
     congestion_sent(conn, resent);
     conn->probe_now = false;
     /* As Linux: from the head's repetition on, a time-out is waited for anew. */

@@ -185,8 +185,11 @@ long utcp_send_space(struct utcp_conn *conn, struct utcp_slice space[2])
     if (!buffers_allocate_send(conn))
         return -ENOBUFS;
     room = send_room(conn);
-    if (room == 0)
+    if (room == 0) {
+        /* The user knows now: to be writable again is news, whatever was told before. */
+        conn->told &= ~UTCP_OUT;
         return -EAGAIN;
+    }
     ring_slices(&conn->snd_buf, conn->snd_buf.len, room, space);
     return (long)room;
 }

@@ -141,6 +141,28 @@ static void a_socket_is_writable_when_half_of_that_is_sent(void **state)
     assert_int_equal(utcp_ready(world.conn) & UTCP_OUT, UTCP_OUT);
 }
 
+/* A write that fills the buffer, a write in vain, and then everything leaves. */
+static void after_a_write_in_vain_being_writable_is_an_event(void **state)
+{
+    struct utcp_slice space[2];
+    unsigned before;
+
+    (void)state;
+    established_client(plain_peer(WIN));
+    assert_int_equal(utcp_set_option(world.conn, UTCP_OPT_NOTSENT_LOWAT, 1000), 0);
+    inject(A, 1, 1, WIN, 0);
+    before = world.events;
+    assert_true(utcp_send_space(world.conn, space) > 2000);
+    for (tcp_seq i = 0; i < 2000; i++)
+        space[0].data[i] = pattern(1 + i);
+    utcp_send_commit(world.conn, 2000, UTCP_SEND_RECORD, world.now);
+    assert_int_equal(room(), -EAGAIN);
+    inject(A, 1, 1, WIN, 0);
+    assert_int_equal(drop_sent(), 2);
+    assert_int_equal(world.events, before + 1);
+    assert_int_equal(world.last_ready & UTCP_OUT, UTCP_OUT);
+}
+
 static void without_memory_for_packets_all_is_one(void **state)
 {
     (void)state;
@@ -170,6 +192,7 @@ int main(int argc, char *argv[])
         TEST(a_packet_may_be_begun_while_the_buffer_is_not_full),
         TEST(no_more_is_taken_than_may_wait_unsent),
         TEST(a_socket_is_writable_when_half_of_that_is_sent),
+        TEST(after_a_write_in_vain_being_writable_is_an_event),
         TEST(without_memory_for_packets_all_is_one),
     };
 
