@@ -9,7 +9,9 @@
 #include "app.h"
 
 #include <errno.h>
+#include <string.h>
 
+#include "stack.h"
 #include "world.h"
 
 /* How long a program waits for a peer that went away without a word that arrived. */
@@ -44,6 +46,9 @@ static void finished(struct app *app)
     world_progress(app->world);
     if (peer != NULL && !peer->done && !app->pair->polite)
         world_wake(app->world, peer, app->world->now + PATIENCE);
+    if (app->pair->next != NULL && pair_done(app->pair) &&
+        app->pair->next->apps[app->pair->opener] == NULL)
+        pair_begin(app->world, app->pair->next);
 }
 
 static void close_conn(struct app *app)
@@ -55,11 +60,9 @@ static void close_conn(struct app *app)
 
 static void abort_conn(struct app *app)
 {
-    const struct pair *pair = app->pair;
-
     world_note(app->world, app, "aborts", 0, 0);
     utcp_abort(app->conn, now_of(app));
-    watch_aborted(app->world, app->host, pair->ports[app->host], pair->ports[!app->host]);
+    watch_aborted(app->world, app->host, app->pair);
     finished(app);
 }
 
@@ -76,9 +79,10 @@ static void take_error(struct app *app, long error)
 static utcp_time patience_ends(const struct app *app)
 {
     const struct app *peer = peer_of(app);
+    utcp_time end = app->world->end;
 
-    if (app->pair->polite || peer == NULL || !peer->done)
-        return UTCP_NEVER;
+    if (app->pair->polite || peer == NULL || !peer->done || peer->done_at > end)
+        return end == UTCP_NEVER ? end : end + PATIENCE;
     return peer->done_at + PATIENCE;
 }
 
@@ -116,12 +120,21 @@ static void end_if_due(struct app *app)
         close_conn(app);
 }
 
+static void shut_receiving(struct app *app)
+{
+    world_note(app->world, app, "shuts receiving", 0, 0);
+    app->shut_rd = true;
+    utcp_shutdown(app->conn, UTCP_SHUT_RD, now_of(app));
+}
+
 /* ---- writing ---- */
 
 static void fill(struct app *app, const struct utcp_slice space[2], size_t len)
 {
     uint32_t pattern = app->pair->patterns[app->host];
 
+    if (app->world->bulk)
+        return;
     for (size_t i = 0; i < len; i++) {
         uint8_t byte = pattern_byte(pattern, app->sent + i);
 
@@ -191,6 +204,8 @@ static void check_bytes(struct app *app, const struct utcp_slice data[2], size_t
 {
     uint32_t pattern = app->pair->patterns[!app->host];
 
+    if (app->world->bulk)
+        return;
     for (size_t i = 0; i < len; i++) {
         uint8_t byte = i < data[0].len ? data[0].data[i] : data[1].data[i - data[0].len];
 
@@ -269,31 +284,66 @@ static bool read_some(struct app *app)
 
 /* ---- opening ---- */
 
-static bool open_conn(struct app *app)
+static void set_options(struct app *app)
 {
-    struct host *host = &app->world->hosts[app->host];
+    const struct plan *plan = &app->plan;
+
+    utcp_set_option(app->conn, UTCP_OPT_NODELAY, plan->nodelay);
+    utcp_set_option(app->conn, UTCP_OPT_MTU_DISCOVER, plan->mtu_discover);
+    if (plan->snd_buf > 0)
+        utcp_set_option(app->conn, UTCP_OPT_SND_BUF, plan->snd_buf);
+    if (plan->rcv_buf > 0)
+        utcp_set_option(app->conn, UTCP_OPT_RCV_BUF, plan->rcv_buf);
+    if (plan->maxseg > 0)
+        utcp_set_option(app->conn, UTCP_OPT_MAXSEG, plan->maxseg);
+}
+
+/* A port that was in use before may be so still. */
+static bool bind_conn(struct app *app)
+{
     struct utcp_endpoint local = world_endpoint(app->host, app->pair->ports[app->host]);
 
-    app->conn = utcp_open(host->stack, app);
+    if (app->pair->previous != NULL)
+        utcp_set_option(app->conn, UTCP_OPT_REUSEADDR, true);
+    if (local.port == 0 || utcp_bind(app->conn, &local) == 0)
+        return true;
+    if (app->pair->previous == NULL)
+        world_fail(app->world, "a free port can be bound");
+    utcp_close(app->conn, now_of(app));
+    app->conn = NULL;
+    return false;
+}
+
+static bool open_conn(struct app *app)
+{
+    app->conn = utcp_open(app->world->hosts[app->host].stack, app);
     if (app->conn == NULL)
         return false;
-    utcp_set_option(app->conn, UTCP_OPT_NODELAY, app->plan.nodelay);
-    if (local.port != 0 && utcp_bind(app->conn, &local) != 0)
-        world_fail(app->world, "a free port can be bound");
-    return true;
+    set_options(app);
+    return bind_conn(app);
+}
+
+static void retry_after(struct app *app, utcp_time most)
+{
+    app->retry_at = app->world->now + rng_between(&app->rng, 1, most);
 }
 
 static void connect_conn(struct app *app)
 {
     struct pair *pair = app->pair;
     struct utcp_endpoint remote = world_endpoint(!app->host, pair->ports[!app->host]);
-    struct utcp_info info;
+    int error = utcp_connect(app->conn, &remote, now_of(app));
 
-    world_note(app->world, app, "connects", 0, 0);
-    if (utcp_connect(app->conn, &remote, now_of(app)) != 0)
+    world_note(app->world, app, error == 0 ? "connects" : "cannot connect", 0, 0);
+    /* The connection that had these ports before is in TIME-WAIT. */
+    if (error == -EADDRNOTAVAIL && pair->previous != NULL) {
+        retry_after(app, UTCP_SEC);
+        return;
+    }
+    if (error != 0)
         world_fail(app->world, "a connection can be begun");
-    utcp_info(app->conn, now_of(app), &info);
-    pair->ports[app->host] = info.local.port;
+    pair->ports[app->host] = app->conn->local.port;
+    pair->iss[app->host] = app->conn->iss;
     app->retry_at = UTCP_NEVER;
 }
 
@@ -308,7 +358,7 @@ static void connection_failed(struct app *app)
         return;
     }
     world_note(app->world, app, "is refused", 0, 0);
-    app->retry_at = app->world->now + rng_between(&app->rng, 1, 50 * UTCP_MSEC);
+    retry_after(app, 50 * UTCP_MSEC);
 }
 
 /* Goes on with opening; true = the connection stands. */
@@ -319,7 +369,7 @@ static bool open_further(struct app *app)
     if (app->connected)
         return true;
     if (app->conn == NULL && !open_conn(app)) {
-        app->retry_at = app->world->now + UTCP_MSEC;
+        retry_after(app, app->pair->previous != NULL ? UTCP_SEC : UTCP_MSEC);
         return false;
     }
     if (app->retry_at <= app->world->now)
@@ -376,6 +426,8 @@ static void read_and_write(struct app *app)
         calls++;
     while (calls < CALLS_AT_ONCE && may_write(app) && write_some(app))
         calls++;
+    if (app->conn != NULL && !app->shut_rd && app->received >= app->plan.shut_rd_bytes)
+        shut_receiving(app);
     if (app->conn != NULL)
         end_if_due(app);
     if (!app->done && calls == CALLS_AT_ONCE)
@@ -405,12 +457,40 @@ struct app *app_begin(struct world *world, struct pair *pair, int host, struct u
     app->conn = conn;
     app->plan = pair->plans[host];
     app->rng.state = pair->patterns[host];
+    app->plan.start_ns += pair->pause_ns;
+    app->plan.abort_ns += app->plan.start_ns;
     app->next_read = world->now + app->plan.first_read_ns;
     app->retry_at = conn != NULL ? UTCP_NEVER : app->plan.start_ns;
     app->connected = conn != NULL;
     app->wake_at = UTCP_NEVER;
     pair->apps[host] = app;
     return app;
+}
+
+void pair_begin(struct world *world, struct pair *pair)
+{
+    const struct pair *previous = pair->previous;
+
+    if (previous != NULL && previous->apps[previous->opener] != NULL) {
+        memcpy(pair->ports, previous->ports, sizeof(pair->ports));
+        pair->pause_ns += world->now;
+    }
+    for (int host = 0; host < HOSTS; host++) {
+        struct app *app;
+
+        if (host != pair->opener && !pair->simultaneous)
+            continue;
+        app = app_begin(world, pair, host, NULL);
+        world_wake(world, app, app->plan.start_ns);
+    }
+}
+
+bool pair_done(const struct pair *pair)
+{
+    const struct app *opener = pair->apps[pair->opener];
+    const struct app *other = pair->apps[!pair->opener];
+
+    return opener != NULL && opener->done && (other == NULL || other->done);
 }
 
 static enum ending draw_ending(struct rng *rng)
@@ -439,42 +519,81 @@ static void draw_plan(struct plan *plan, struct rng *rng, uint64_t most)
     plan->start_ns = rng_chance(rng, 500) ? rng_magnitude(rng, UTCP_SEC) : 1;
     plan->first_read_ns = rng_chance(rng, 200) ? rng_magnitude(rng, 20 * UTCP_SEC) : 0;
     plan->abort_bytes = rng_chance(rng, 500) ? rng_magnitude(rng, most) : UINT64_MAX;
-    plan->abort_ns = plan->start_ns + rng_magnitude(rng, 5 * UTCP_SEC);
+    plan->abort_ns = rng_magnitude(rng, 5 * UTCP_SEC);
+    plan->shut_rd_bytes = rng_chance(rng, 20) ? rng_between(rng, 0, most / 2) : UINT64_MAX;
+}
+
+static void draw_options(struct plan *plan, struct rng *rng)
+{
     plan->nodelay = rng_chance(rng, 300);
+    plan->snd_buf = rng_chance(rng, 100) ? rng_magnitude(rng, 100000) : 0;
+    plan->rcv_buf = rng_chance(rng, 100) ? rng_magnitude(rng, 100000) : 0;
+    plan->maxseg = rng_chance(rng, 100) ? rng_between(rng, 48, 3000) : 0;
+    /* UTCP_PMTU_PROBE would stay blind to a narrow way for ever. */
+    plan->mtu_discover = rng_chance(rng, 700) ? UTCP_PMTU_WANT : UTCP_PMTU_DONT;
+}
+
+static void cut_plan(struct plan *plan, const struct cuts *cuts)
+{
+    if (plan->to_send > cuts->bytes)
+        plan->to_send = cuts->bytes;
+    if (cuts->without[FAULT_pauses])
+        plan->write_pause = plan->read_pause = plan->first_read_ns = 0;
+    if (cuts->without[FAULT_laziness])
+        plan->lazy = 0;
+    if (cuts->without[FAULT_options]) {
+        plan->nodelay = false;
+        plan->snd_buf = plan->rcv_buf = plan->maxseg = 0;
+        plan->mtu_discover = UTCP_PMTU_WANT;
+    }
 }
 
 /* True when this side's ending takes nothing from the other. */
 static bool is_polite(const struct plan *mine, const struct plan *other)
 {
-    if (mine->ending == END_ABORT)
+    if (mine->ending == END_ABORT || mine->shut_rd_bytes != UINT64_MAX)
         return false;
     return mine->ending != END_CLOSE || other->to_send == 0;
 }
 
-void pair_draw(struct pair *pair, struct rng *rng, uint64_t most)
+void pair_draw(struct pair *pair, struct rng *rng, uint64_t most, const struct cuts *cuts)
 {
     struct plan *a = &pair->plans[0];
     struct plan *b = &pair->plans[1];
 
     draw_plan(a, rng, most);
     draw_plan(b, rng, most);
+    draw_options(a, rng);
+    draw_options(b, rng);
     /* Two that wait for each other, or write and never read, would wait for ever. */
     if (a->ending == b->ending && (a->ending == END_AFTER_PEER || a->ending == END_CLOSE))
         b->ending = END_HALF_CLOSE;
+    /* ... and so would one that shuts receiving, with such a one. */
+    if (a->ending == END_CLOSE || b->ending == END_CLOSE || b->shut_rd_bytes != UINT64_MAX)
+        a->shut_rd_bytes = UINT64_MAX;
+    if (a->ending == END_CLOSE || b->ending == END_CLOSE)
+        b->shut_rd_bytes = UINT64_MAX;
     /* A program that closes after the other side's last word has been heard by nobody. */
     if (rng_chance(rng, 300) && a->ending == END_CLOSE)
         b->to_send = 0;
     pair->patterns[0] = (uint32_t)rng_next(rng);
     pair->patterns[1] = (uint32_t)rng_next(rng);
     pair->opener = (int)rng_between(rng, 0, 1);
+    pair->pause_ns = 0;
     pair->simultaneous = rng_chance(rng, 100);
     if (pair->simultaneous)
         b->start_ns = a->start_ns + rng_magnitude(rng, 50 * UTCP_MSEC);
+    cut_plan(a, cuts);
+    cut_plan(b, cuts);
+    if (cuts->without[FAULT_crossing])
+        pair->simultaneous = false;
     pair->polite = is_polite(a, b) && is_polite(b, a);
 }
 
 const char *pair_check_end(const struct pair *pair)
 {
+    if (pair->apps[pair->opener] == NULL)
+        return NULL; /* it never began */
     for (int host = 0; host < 2; host++) {
         const struct app *app = pair->apps[host];
         const struct app *peer = pair->apps[!host];

@@ -3,11 +3,10 @@
 #ifndef SIM_APP_H
 #define SIM_APP_H
 
+#include "base/seq.h"
+#include "cuts.h"
 #include "rng.h"
 #include "utcp.h"
-
-#define PAIRS_MAX 4
-#define APPS_MAX (2 * PAIRS_MAX)
 
 struct world;
 
@@ -22,6 +21,8 @@ enum ending {
  * write_most, read_most       bytes of one call at most
  * write_pause, read_pause     permille of calls that are followed by a pause, at most pause_ns
  * lazy                        permille of calls that copy now and commit later
+ * shut_rd_bytes               after so many bytes it shuts receiving
+ * snd_buf, rcv_buf, maxseg    options of the socket, 0 = they are left alone
  */
 struct plan {
     enum ending ending;
@@ -31,6 +32,9 @@ struct plan {
     utcp_time pause_ns, start_ns, first_read_ns;
     uint64_t abort_bytes;
     utcp_time abort_ns;
+    uint64_t shut_rd_bytes;
+    uint64_t snd_buf, rcv_buf, maxseg;
+    enum utcp_mtu_discover mtu_discover;
     bool nodelay;
 };
 
@@ -49,7 +53,7 @@ struct app {
     uint64_t to_commit_sent, to_commit_read;
     utcp_time next_write, next_read, commit_write, commit_read, wake_at;
     utcp_time retry_at;
-    bool connected, shut, eof, done;
+    bool connected, shut, shut_rd, eof, done;
     utcp_time done_at;
     int error;
 };
@@ -58,6 +62,10 @@ struct app {
  * Two programs and their connection. apps[] are by host; that of a listener's side is NULL until
  * the connection is accepted. When polite, neither ends the connection before the other has all,
  * and no byte may be lost and no error told.
+ *
+ * iss       of each host's SYN, by which an incarnation of a connection is known
+ * next      a pair that uses the same ports again when this one is done, NULL = none; and back
+ * pause_ns  how long after its predecessor it begins
  */
 struct pair {
     int index;
@@ -65,8 +73,11 @@ struct pair {
     bool simultaneous, polite;
     uint16_t ports[2]; /* by host; 0 = not known yet */
     uint32_t patterns[2];
+    tcp_seq iss[2];
     struct plan plans[2];
     struct app *apps[2];
+    struct pair *previous, *next;
+    utcp_time pause_ns;
 };
 
 /* What a program writes: a byte that depends on the place, so that nothing out of place, missing or
@@ -77,7 +88,13 @@ static inline uint8_t pattern_byte(uint32_t pattern, uint64_t at)
 }
 
 /* Draws how the two programs of a pair behave; most is about how many bytes they may exchange. */
-void pair_draw(struct pair *pair, struct rng *rng, uint64_t most);
+void pair_draw(struct pair *pair, struct rng *rng, uint64_t most, const struct cuts *cuts);
+
+/* The programs of a pair that open a connection begin. */
+void pair_begin(struct world *world, struct pair *pair);
+
+/* True when a pair has begun, and both of its programs have come to their end. */
+bool pair_done(const struct pair *pair);
 
 /* The program of a pair on a host begins; with conn NULL it opens the connection when its time has
  * come. */

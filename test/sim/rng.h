@@ -30,6 +30,11 @@ static inline bool rng_chance(struct rng *rng, uint64_t permille)
     return rng_next(rng) % 1000 < permille;
 }
 
+static inline bool rng_ppm(struct rng *rng, uint64_t ppm)
+{
+    return rng_next(rng) % 1000000 < ppm;
+}
+
 /* From 1 to most, with each order of magnitude as likely as the next: small numbers matter. */
 static inline uint64_t rng_magnitude(struct rng *rng, uint64_t most)
 {

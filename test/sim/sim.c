@@ -1,90 +1,205 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two stacks, a bad link between them, and programs that use it, all drawn from a seed:
- *
- *	sim --seeds 1..1000
- *	sim --seed 42 --trace
+ * Two stacks, a bad link between them, and programs that use it, all drawn from a seed; scripts/sim
+ * has the options.
  */
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#include "world.h"
+#include "run.h"
 
-#define SECONDS_MOST 60 /* of real time for one seed */
-#define REPEAT_EVERY 50 /* seeds are run twice, to see that nothing but the seed counts */
+#define REPEAT_EVERY 50
+#define SHRINK_MOST 3 /* of each process: many seeds fail of one cause */
+#define SELF_TEST_SEEDS 200
+#define SELF_TEST_PACKETS 1000 /* what a run that is cut down sends at most */
 
-static struct world world;
-
-/* NOLINTBEGIN(bugprone-signal-handler): on_signal() says why. */
-static void report(const char *sentence)
-{
-    fflush(stdout);
-    fprintf(stderr, "seed %" PRIu64 ", %" PRIu64 ".%06" PRIu64 " s: not true: %s\n", world.seed,
-            world.now / UTCP_SEC, world.now % UTCP_SEC / UTCP_USEC, sentence);
-    if (!world.trace.live)
-        trace_dump(&world.trace, stderr);
-    fprintf(stderr, "replay: sim --seed %" PRIu64 " --trace\n", world.seed);
-}
-
-/* An assertion of the core, or a call that does not return, ends the program: the seed must be
- * known all the same. What printf() does here is safe enough, as these signals are not from
- * outside. */
-static void on_signal(int signal)
-{
-    report(signal == SIGALRM ? "a run comes to an end" : "the stack's assertions hold");
-    _exit(1);
-}
-/* NOLINTEND(bugprone-signal-handler) */
-
-static bool run_seed(uint64_t seed, bool live)
-{
-    uint64_t hash;
-
-    alarm(SECONDS_MOST);
-    if (world_run(&world, seed, live) != NULL) {
-        report(world.failure);
-        return false;
-    }
-    if (seed % REPEAT_EVERY != 0 || live)
-        return true;
-    hash = world.hash;
-    world_run(&world, seed, false);
-    if (world.hash == hash)
-        return true;
-    report("two runs of a seed are the same");
-    return false;
-}
+struct options {
+    struct run run;
+    unsigned jobs;
+    bool self_test, shrink;
+};
 
 static int usage(void)
 {
-    fputs("usage: sim --seed N [--trace] | --seeds A..B\n", stderr);
+    fputs("usage: sim --seed N [--trace] [--without NAME,... | --only NAME,...]\n"
+          "                    [--connections N,...] [--bytes N]\n"
+          "       sim --seeds A..B [--jobs N] [--no-shrink]\n"
+          "       sim --self-test\n",
+          stderr);
     return 2;
+}
+
+/* ---- a range of seeds ---- */
+
+static void print_replay(const struct run *run, uint64_t seed, int pairs)
+{
+    fprintf(stderr, "replay: scripts/sim --seed %" PRIu64, seed);
+    cuts_print(&run->cuts, pairs, stderr);
+    fputs(" --trace\n", stderr);
+}
+
+static void report(const struct options *options, const struct verdict *verdict)
+{
+    struct run run = options->run;
+
+    run.first = run.last = verdict->seed;
+    fprintf(stderr, "seed %" PRIu64 " fails: %s\n", verdict->seed, verdict->sentence);
+    if (options->shrink)
+        shrink(&run, verdict);
+    run.quiet = false;
+    run_seeds(&run);
+    print_replay(&run, verdict->seed, verdict->pairs);
+}
+
+/* Every jobs-th seed from the job-th on; returns how many failed. */
+static uint64_t run_lane(struct options *options, unsigned job)
+{
+    struct run *run = &options->run;
+    uint64_t failed = 0;
+
+    run->quiet = true;
+    run->step = options->jobs;
+    for (run->first += job; run->first <= run->last;) {
+        struct verdict verdict = run_seeds(run);
+
+        if (!verdict.failed)
+            break;
+        if (failed++ < SHRINK_MOST)
+            report(options, &verdict);
+        else
+            fprintf(stderr, "seed %" PRIu64 " fails: %s\n", verdict.seed, verdict.sentence);
+        run->first = verdict.seed + run->step;
+    }
+    return failed;
+}
+
+/* The lanes tell by their exit status how many failed, as far as it goes. */
+static int run_range(struct options *options)
+{
+    uint64_t seeds = options->run.last - options->run.first + 1;
+    uint64_t failed = 0;
+    int status;
+
+    for (unsigned job = 0; job < options->jobs; job++) {
+        pid_t pid = fork();
+
+        if (pid < 0)
+            abort();
+        if (pid == 0) {
+            failed = run_lane(options, job);
+            exit(failed > 100 ? 100 : (int)failed);
+        }
+    }
+    while (wait(&status) > 0)
+        failed += WIFEXITED(status) ? (uint64_t)WEXITSTATUS(status) : 1;
+    printf("%" PRIu64 " seeds, %" PRIu64 " failed\n", seeds, failed);
+    return failed > 0;
+}
+
+static int run_one(struct options *options)
+{
+    struct verdict verdict = run_seeds(&options->run);
+
+    if (!verdict.failed)
+        printf("seed %" PRIu64 " holds\n", options->run.first);
+    return verdict.failed;
+}
+
+/* ---- the test of the test ---- */
+
+/* The mistake is found by the right sentence, and what is left of the run is short. */
+static bool finds(const struct plant *plant)
+{
+    struct run run = {
+        .first = 1, .last = SELF_TEST_SEEDS, .step = 1, .repeat_every = plant->by_chance};
+    struct verdict verdict;
+
+    run.plant = plant;
+    run.quiet = true;
+    cuts_init(&run.cuts);
+    verdict = run_seeds(&run);
+    if (!verdict.failed || strcmp(verdict.sentence, plant->sentence) != 0) {
+        printf("not found: %s; instead, seed %" PRIu64 ": %s\n", plant->name, verdict.seed,
+               verdict.failed ? verdict.sentence : "nothing");
+        return false;
+    }
+    shrink(&run, &verdict);
+    run.first = run.last = verdict.seed;
+    verdict = run_seeds(&run);
+    printf("found: %s; seed %" PRIu64 ", cut down to %" PRIu64 " packets\n", plant->name,
+           verdict.seed, verdict.packets);
+    return verdict.failed && verdict.packets <= SELF_TEST_PACKETS;
+}
+
+static int self_test(void)
+{
+    const struct plant *plant;
+    int failed = 0;
+
+    for (size_t i = 0; (plant = plant_at(i)) != NULL; i++)
+        failed += !finds(plant);
+    printf("%d mistakes were not found\n", failed);
+    return failed > 0;
+}
+
+/* ---- options ---- */
+
+static bool parse_value(struct options *options, const char *name, const char *value)
+{
+    struct run *run = &options->run;
+
+    if (strcmp(name, "--seed") == 0) {
+        options->jobs = 0;
+        return sscanf(value, "%" SCNu64, &run->first) == 1 && (run->last = run->first, true);
+    }
+    if (strcmp(name, "--seeds") == 0)
+        return sscanf(value, "%" SCNu64 "..%" SCNu64, &run->first, &run->last) == 2;
+    if (strcmp(name, "--jobs") == 0)
+        return sscanf(value, "%u", &options->jobs) == 1 && options->jobs > 0;
+    if (strcmp(name, "--without") == 0)
+        return cuts_without(&run->cuts, value);
+    if (strcmp(name, "--only") == 0)
+        return cuts_only(&run->cuts, value);
+    if (strcmp(name, "--connections") == 0)
+        return cuts_connections(&run->cuts, value);
+    if (strcmp(name, "--bytes") == 0)
+        return sscanf(value, "%" SCNu64, &run->cuts.bytes) == 1;
+    return false;
+}
+
+static bool parse(struct options *options, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--trace") == 0)
+            options->run.live = true;
+        else if (strcmp(argv[i], "--self-test") == 0)
+            options->self_test = true;
+        else if (strcmp(argv[i], "--no-shrink") == 0)
+            options->shrink = false;
+        else if (i + 1 >= argc || !parse_value(options, argv[i], argv[i + 1]))
+            return false;
+        else
+            i++;
+    }
+    return true;
 }
 
 int main(int argc, char **argv)
 {
-    uint64_t first = 1, last = 1000, failed = 0;
-    bool live = false;
+    static struct options options = {
+        .run = {.first = 1, .last = 1000, .step = 1, .repeat_every = REPEAT_EVERY},
+        .shrink = true,
+    };
 
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--trace") == 0)
-            live = true;
-        else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc &&
-                 sscanf(argv[i + 1], "%" SCNu64, &first) == 1)
-            last = first, i++;
-        else if (strcmp(argv[i], "--seeds") != 0 || i + 1 >= argc ||
-                 sscanf(argv[++i], "%" SCNu64 "..%" SCNu64, &first, &last) != 2)
-            return usage();
-    }
-    signal(SIGABRT, on_signal);
-    signal(SIGSEGV, on_signal);
-    signal(SIGALRM, on_signal);
-    for (uint64_t seed = first; seed <= last; seed++)
-        failed += !run_seed(seed, live);
-    printf("%" PRIu64 " seeds, %" PRIu64 " failed\n", last - first + 1, failed);
-    return failed > 0;
+    options.jobs = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
+    cuts_init(&options.run.cuts);
+    if (!parse(&options, argc, argv))
+        return usage();
+    if (options.self_test)
+        return self_test();
+    return options.jobs > 0 ? run_range(&options) : run_one(&options);
 }

@@ -7,7 +7,7 @@
 
 #include "wire/tcp.h"
 
-#define TRACE_KEPT 24
+#define TRACE_KEPT 40
 
 /*
  * fate       what the link does to a packet, or "arrives"; NULL for a note

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "watch.h"
 
+#include <stdlib.h>
+
+#include "stack.h"
 #include "wire/ipv4.h"
 #include "world.h"
 
@@ -8,7 +11,7 @@ struct flow *watch_find(struct world *world, int host, uint16_t port, uint16_t p
 {
     struct watch *watch = &world->watch;
 
-    for (int i = 0; i < watch->count[host]; i++) {
+    for (size_t i = 0; i < watch->count[host]; i++) {
         struct flow *flow = &watch->flows[host][i];
 
         if (flow->port == port && flow->peer_port == peer_port)
@@ -17,13 +20,18 @@ struct flow *watch_find(struct world *world, int host, uint16_t port, uint16_t p
     return NULL;
 }
 
-static const struct pair *pair_of(const struct world *world, int host, uint16_t port,
-                                  uint16_t peer_port)
+/* Whose a SYN is: the number tells incarnations apart. That of a SYN-ACK was not known before, but
+ * it answers a SYN that was. */
+static const struct pair *pair_of(const struct world *world, int host,
+                                  const struct tcp_segment *syn, const struct flow *peer)
 {
+    if ((syn->flags & TCP_ACK) != 0)
+        return peer != NULL && syn->ack == peer->iss + 1 ? peer->pair : NULL;
     for (int i = 0; i < world->pair_count; i++) {
         const struct pair *pair = &world->pairs[i];
 
-        if (pair->ports[host] == port && pair->ports[!host] == peer_port)
+        if (pair->ports[host] == syn->src.port && pair->ports[!host] == syn->dst.port &&
+            pair->iss[host] == syn->seq)
             return pair;
     }
     return NULL;
@@ -33,13 +41,24 @@ static struct flow *add_flow(struct world *world, int host)
 {
     struct watch *watch = &world->watch;
 
-    if (watch->count[host] == FLOWS_MAX)
-        return NULL;
+    if (watch->count[host] == watch->room[host]) {
+        watch->room[host] = 2 * watch->room[host] + 8;
+        watch->flows[host] =
+            realloc(watch->flows[host], watch->room[host] * sizeof(*watch->flows[host]));
+        if (watch->flows[host] == NULL)
+            abort();
+    }
     return &watch->flows[host][watch->count[host]++];
 }
 
+void watch_free(struct watch *watch)
+{
+    for (int host = 0; host < HOSTS; host++)
+        free(watch->flows[host]);
+}
+
 /* A SYN with a number that is new begins the flow anew. */
-static void begin_flow(struct world *world, int host, struct flow *flow,
+static void begin_flow(struct world *world, int host, struct flow *flow, const struct flow *peer,
                        const struct tcp_segment *segment)
 {
     *flow = (struct flow){
@@ -50,18 +69,17 @@ static void begin_flow(struct world *world, int host, struct flow *flow,
         .mss = segment->options.mss,
         .offers_scale = segment->options.has_wscale,
         .shift = segment->options.wscale,
-        .pair = pair_of(world, host, segment->src.port, segment->dst.port),
+        .pair = pair_of(world, host, segment, peer),
     };
 }
 
 /* RFC 7323 section 2.2: both sides must have offered, and the window of a SYN is never scaled. */
-static uint8_t shift_of(const struct flow *flow, const struct flow *peer,
+static uint8_t shift_of(struct flow *flow, const struct flow *peer,
                         const struct tcp_segment *segment)
 {
-    bool scaled =
-        (segment->flags & TCP_SYN) == 0 && flow->offers_scale && peer != NULL && peer->offers_scale;
-
-    return scaled ? flow->shift : 0;
+    if (peer != NULL)
+        flow->scaled = flow->offers_scale && peer->offers_scale;
+    return flow->scaled && (segment->flags & TCP_SYN) == 0 ? flow->shift : 0;
 }
 
 /* RFC 7323 section 2.4: a scaled window cannot say every edge. One that is rounded down seems to
@@ -75,7 +93,8 @@ static const char *check_ack(struct flow *flow, const struct flow *peer,
 
     if (known && seq_lt(segment->ack, flow->ack))
         return "an acknowledgment number never goes back";
-    if (known && seq_le(edge + unit, flow->edge))
+    /* A SYN-ACK that goes again cannot say as much as an ACK that was sent meanwhile. */
+    if (known && seq_le(edge + unit, flow->edge) && (segment->flags & TCP_SYN) == 0)
         return "the advertised right edge never moves left";
     if (peer != NULL && seq_gt(segment->ack, peer->end))
         return "only what was sent is acknowledged";
@@ -83,6 +102,15 @@ static const char *check_ack(struct flow *flow, const struct flow *peer,
     flow->edge = known ? seq_max(flow->edge, edge) : edge;
     flow->ack = segment->ack;
     return NULL;
+}
+
+/* RFC 9293 section 3.7.1: "If an MSS Option is not received at connection setup, TCP implementations
+ * MUST assume a default send MSS of 536". A host whose SYN has not come yet may send none. */
+static uint32_t most_text(const struct flow *peer)
+{
+    if (peer == NULL)
+        return UINT32_MAX;
+    return peer->mss > 0 ? peer->mss : 536;
 }
 
 static const char *check_text(const struct flow *flow, const struct flow *peer, int host,
@@ -156,6 +184,8 @@ const char *watch_sent(struct world *world, int host, const uint8_t *bytes, size
 {
     struct flow *flow, *peer;
 
+    if (bytes[9] == IP_ICMP)
+        return NULL;
     if (!parse(bytes, len, whole, segment))
         return "packets have right lengths and checksums";
     if ((segment->flags & TCP_RST) != 0)
@@ -165,15 +195,31 @@ const char *watch_sent(struct world *world, int host, const uint8_t *bytes, size
     if ((segment->flags & TCP_SYN) != 0 && (flow == NULL || flow->iss != segment->seq)) {
         if (flow == NULL)
             flow = add_flow(world, host);
-        if (flow == NULL)
-            return "connections are as many as were opened";
-        begin_flow(world, host, flow, segment);
+        begin_flow(world, host, flow, peer, segment);
     }
     if (flow == NULL)
         return "a connection begins with a SYN";
+    /* Of SYNs that go again, nobody knows which will arrive first. */
+    if (segment->options.mss > flow->mss)
+        flow->mss = segment->options.mss;
+    /* What was left of an incarnation before. */
+    if (peer != NULL && peer->pair != flow->pair)
+        peer = NULL;
+    if (whole && segment->payload_len > most_text(peer))
+        return "no segment is longer than the peer's MSS";
     if (world->answering && segment_len(segment) == 0)
         return "a pure ACK in the window is not answered with an ACK";
     return check_segment(flow, peer, host, segment);
+}
+
+/* RFC 7323 section 5.3: what was overtaken by a later time "should" be answered. */
+static bool was_overtaken(struct world *world, int host, const struct tcp_segment *segment)
+{
+    const struct utcp_conn *conn =
+        stack_find_tuple(world->hosts[host].stack, &segment->dst, &segment->src);
+
+    return conn != NULL && segment->options.has_timestamps &&
+           (int32_t)(conn->ts_recent - segment->options.ts_value) > 0;
 }
 
 bool watch_is_pure_ack(struct world *world, int host, const uint8_t *bytes, size_t len)
@@ -182,19 +228,19 @@ bool watch_is_pure_ack(struct world *world, int host, const uint8_t *bytes, size
     const struct flow *flow, *peer;
 
     if (!parse(bytes, len, true, &segment) || segment_len(&segment) > 0 ||
-        (segment.flags & (TCP_ACK | TCP_RST)) != TCP_ACK)
+        (segment.flags & (TCP_ACK | TCP_RST)) != TCP_ACK || was_overtaken(world, host, &segment))
         return false;
     flow = watch_find(world, host, segment.dst.port, segment.src.port);
     peer = watch_find(world, !host, segment.src.port, segment.dst.port);
-    /* One that later text may have overtaken is an old duplicate to PAWS. */
-    return flow != NULL && flow->acked && peer != NULL && peer->ack == segment.ack &&
-           seq_ge(segment.seq, seq_max(flow->ack, peer->end)) && seq_le(segment.seq, flow->edge);
+    return flow != NULL && flow->acked && peer != NULL && peer->pair == flow->pair &&
+           peer->ack == segment.ack && seq_ge(segment.seq, flow->ack) &&
+           seq_le(segment.seq, flow->edge);
 }
 
-void watch_aborted(struct world *world, int host, uint16_t port, uint16_t peer_port)
+void watch_aborted(struct world *world, int host, const struct pair *pair)
 {
-    struct flow *flow = watch_find(world, host, port, peer_port);
+    struct flow *flow = watch_find(world, host, pair->ports[host], pair->ports[!host]);
 
-    if (flow != NULL)
+    if (flow != NULL && flow->pair == pair)
         flow->aborted = true;
 }

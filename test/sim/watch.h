@@ -9,27 +9,28 @@
 
 #include "wire/tcp.h"
 
-#define FLOWS_MAX 16
-
+struct pair;
 struct world;
 
 /*
  * What one host has said of one connection. edge is the right edge it has advertised, end the
- * highest number it has sent, ack its last acknowledgment number.
+ * highest number it has sent, ack its last acknowledgment number. pair is whose connection it is: an
+ * incarnation that used the same ports is another one. NULL = nobody's that we know. scaled says that
+ * its peer has offered to scale windows, too.
  */
 struct flow {
     uint16_t port, peer_port;
     tcp_seq iss, ack, edge, end, fin;
     bool acked, finished, aborted;
-    bool offers_scale;
+    bool offers_scale, scaled;
     uint8_t shift;
     uint16_t mss;
     const struct pair *pair;
 };
 
 struct watch {
-    struct flow flows[2][FLOWS_MAX];
-    int count[2];
+    struct flow *flows[2];
+    size_t count[2], room[2];
 };
 
 /* A segment leaves a host. whole says that its TCP checksum must be right. Returns the sentence
@@ -41,8 +42,10 @@ const char *watch_sent(struct world *world, int host, const uint8_t *bytes, size
  * host it comes to: such a one must not be answered with another. */
 bool watch_is_pure_ack(struct world *world, int host, const uint8_t *bytes, size_t len);
 
-/* The host's program has aborted the connection between these ports. */
-void watch_aborted(struct world *world, int host, uint16_t port, uint16_t peer_port);
+/* The host's program of this pair has aborted its connection. */
+void watch_aborted(struct world *world, int host, const struct pair *pair);
+
+void watch_free(struct watch *watch);
 
 /* The flow of a host, NULL when it has said nothing yet. */
 struct flow *watch_find(struct world *world, int host, uint16_t port, uint16_t peer_port);

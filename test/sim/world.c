@@ -105,6 +105,11 @@ struct packet *world_deliver(struct world *world, int host, utcp_time time, cons
     return packet;
 }
 
+void world_schedule(struct world *world, enum event_kind kind, int host, utcp_time time)
+{
+    add_event(world, (struct event){.time = time, .kind = kind, .host = host});
+}
+
 void world_wake(struct world *world, struct app *app, utcp_time time)
 {
     if (app->wake_at > world->now && app->wake_at <= time)
@@ -125,8 +130,7 @@ static void hash_bytes(struct world *world, const uint8_t *bytes, size_t len)
     world->hash = hash;
 }
 
-static void trace_packet(struct world *world, int host, const struct tcp_segment *segment,
-                         const char *fate)
+void world_trace(struct world *world, int host, const struct tcp_segment *segment, const char *fate)
 {
     const struct flow *flow = watch_find(world, host, segment->src.port, segment->dst.port);
     const struct flow *peer = watch_find(world, !host, segment->dst.port, segment->src.port);
@@ -142,32 +146,29 @@ static void trace_packet(struct world *world, int host, const struct tcp_segment
     trace_add(&world->trace, &entry);
 }
 
-static void transmit(struct host *host, const uint8_t *bytes, size_t len, unsigned flags)
+static void transmit(struct host *host, uint8_t *bytes, size_t len, unsigned flags)
 {
     struct world *world = host->world;
     struct tcp_segment segment = {0};
-    const char *broken = watch_sent(world, host->index, bytes, len, flags == 0, &segment);
-    const char *fate;
+    const char *broken, *fate;
 
+    if (world->bulk) {
+        link_send(world, host->index, bytes, len, UTCP_INPUT_CSUM_OK);
+        return;
+    }
+    plant_in_packet(world, host->index, bytes, len);
+    broken = watch_sent(world, host->index, bytes, len, flags == 0, &segment);
     if (flags == 0 && rng_chance(&host->rng, host->vouched))
         flags = UTCP_INPUT_CSUM_OK;
     hash_bytes(world, (const uint8_t *)&world->now, sizeof(world->now));
     hash_bytes(world, bytes, len);
     fate = link_send(world, host->index, bytes, len, flags);
-    trace_packet(world, host->index, &segment, fate);
+    world_trace(world, host->index, &segment, fate);
     if (broken != NULL)
         world_fail(world, broken);
     world->packets++;
     if (++world->idle_packets > IDLE_PACKETS_MOST)
         world_fail(world, "packets bring the programs on");
-}
-
-static uint32_t path_mtu(const struct world *world)
-{
-    uint32_t a = world->hosts[0].config.mtu_bytes;
-    uint32_t b = world->hosts[1].config.mtu_bytes;
-
-    return a < b ? a : b;
 }
 
 static void transmit_whole(struct host *host, const struct utcp_packet *packet)
@@ -181,7 +182,7 @@ static void transmit_whole(struct host *host, const struct utcp_packet *packet)
             memcpy(bytes + len, packet->payload[i].data, packet->payload[i].len);
         len += packet->payload[i].len;
     }
-    if (packet->header_len + packet->segment_bytes > path_mtu(host->world))
+    if (packet->header_len + packet->segment_bytes > host->config.mtu_bytes)
         world_fail(host->world, "no segment is longer than the MTU");
     transmit(host, bytes, len, UTCP_INPUT_CSUM_OK);
 }
@@ -192,7 +193,7 @@ static void transmit_cut(struct host *host, const struct utcp_packet *packet)
     size_t offset = 0, len;
 
     while ((len = utcp_cut_next(packet, &offset, bytes)) > 0) {
-        if (len > path_mtu(host->world))
+        if (len > host->config.mtu_bytes)
             world_fail(host->world, "no segment is longer than the MTU");
         transmit(host, bytes, len, 0);
     }
@@ -207,6 +208,9 @@ static void release(struct host *host)
 
 static void check(struct world *world)
 {
+    if (world->bulk)
+        return;
+    plant_in_stack(world);
     for (int i = 0; i < HOSTS; i++) {
         const char *broken = utcp_check(world->hosts[i].stack);
 
@@ -215,10 +219,12 @@ static void check(struct world *world)
     }
 }
 
-/* A line with a rate has a queue that a big packet would not fit in. */
+/* A line with a rate has a queue that a big packet would not fit in, and so has a narrow way. */
 static bool goes_uncut(struct host *host, const struct utcp_packet *packet)
 {
-    return packet->segment_bytes > 0 && host->world->links[host->index].rate == 0 &&
+    const struct link *link = &host->world->links[host->index];
+
+    return packet->segment_bytes > 0 && link->rate == 0 && link->narrow_mtu == 0 &&
            rng_chance(&host->rng, host->uncut);
 }
 
@@ -252,13 +258,14 @@ static bool pull(struct host *host)
 
 /* ---- events in ---- */
 
-/* Which pair a connection to a listener belongs to: only its ports can tell. */
-static struct pair *find_pair(struct world *world, int host, const struct utcp_info *info)
+/* Which pair a connection to a listener belongs to: ports and the opener's number tell. */
+static struct pair *find_pair(struct world *world, int host, const struct utcp_conn *conn)
 {
     for (int i = 0; i < world->pair_count; i++) {
         struct pair *pair = &world->pairs[i];
 
-        if (pair->ports[host] == info->local.port && pair->ports[!host] == info->remote.port)
+        if (pair->ports[host] == conn->local.port && pair->ports[!host] == conn->remote.port &&
+            pair->iss[!host] == conn->irs)
             return pair;
     }
     return NULL;
@@ -269,12 +276,11 @@ static void accept_all(struct host *host)
     struct world *world = host->world;
     struct app *next = &world->apps[world->app_count];
     struct utcp_conn *conn;
-    struct utcp_info info;
     struct pair *pair;
 
-    while (world->app_count < APPS_MAX && (conn = utcp_accept(host->listener, next)) != NULL) {
-        utcp_info(conn, host_now(host), &info);
-        pair = find_pair(world, host->index, &info);
+    while (host->listener != NULL && world->app_count < 2 * world->pair_count &&
+           (conn = utcp_accept(host->listener, next)) != NULL) {
+        pair = find_pair(world, host->index, conn);
         if (pair == NULL || pair->apps[host->index] != NULL) {
             world_fail(world, "a connection is accepted once");
             return;
@@ -289,9 +295,7 @@ static void tell(struct host *host, const struct utcp_event *event)
     struct world *world = host->world;
 
     if (event->user == host && host->accept_delay > 0)
-        add_event(world, (struct event){.time = world->now + host->accept_delay,
-                                        .kind = EVENT_ACCEPT,
-                                        .host = host->index});
+        world_schedule(world, EVENT_ACCEPT, host->index, world->now + host->accept_delay);
     else if (event->user == host)
         accept_all(host);
     else if (((struct app *)event->user)->conn != event->conn)
@@ -308,12 +312,45 @@ static void check_window(struct world *world, const struct app *app)
         watch_find(world, app->host, pair->ports[app->host], pair->ports[!app->host]);
     struct utcp_info info;
 
-    if (app->conn == NULL || flow == NULL || !flow->acked || flow->ack != flow->edge)
+    if (app->conn == NULL || flow == NULL || flow->pair != pair || !flow->acked ||
+        flow->ack != flow->edge)
         return;
     utcp_info(app->conn, host_now(&world->hosts[app->host]), &info);
     if (info.rcv_queued == 0 && (info.state == TCP_ESTABLISHED || info.state == TCP_FIN_WAIT_1 ||
                                  info.state == TCP_FIN_WAIT_2))
         world_fail(world, "a window does not stay closed once all is read");
+}
+
+static bool is_there(const struct utcp_conn *conn, const struct range *range)
+{
+    struct range held;
+
+    return seq_le(range->to, conn->rcv_nxt) ||
+           (ranges_holding(&conn->out_of_order, range->from, &held) &&
+            seq_ge(held.to, range->to)) ||
+           (conn->fin_seen && range->to == conn->fin_seq + 1);
+}
+
+/* The scoreboard against the truth. */
+static void check_scoreboard(struct world *world, const struct app *app)
+{
+    const struct app *peer = app->pair->apps[!app->host];
+    const struct ranges *sacked;
+
+    if (app->conn == NULL || peer == NULL || peer->conn == NULL ||
+        peer->conn->irs != app->conn->iss)
+        return;
+    sacked = &app->conn->flight.sacked;
+    for (uint32_t i = 0; i < sacked->count; i++) {
+        if (!is_there(peer->conn, &sacked->items[i]))
+            world_fail(world, "what is held to be SACKed is with the peer");
+    }
+}
+
+static void check_app(struct world *world, const struct app *app)
+{
+    check_window(world, app);
+    check_scoreboard(world, app);
 }
 
 /* Until neither stack has anything to send or to tell. */
@@ -329,14 +366,15 @@ static void settle(struct world *world)
 
             busy = pull(host) || busy;
             while (world->failure == NULL && utcp_next_event(host->stack, &event)) {
-                tell(host, &event);
+                if (!plant_swallows(world))
+                    tell(host, &event);
                 check(world);
                 busy = true;
             }
         }
     }
-    for (int i = 0; i < world->app_count && world->failure == NULL; i++)
-        check_window(world, &world->apps[i]);
+    for (int i = 0; i < world->app_count && world->failure == NULL && !world->bulk; i++)
+        check_app(world, &world->apps[i]);
 }
 
 static void trace_arrival(struct world *world, int host, const struct packet *packet)
@@ -346,8 +384,10 @@ static void trace_arrival(struct world *world, int host, const struct packet *pa
 
     if (!world->trace.live || packet->hurt || !ipv4_parse(packet->bytes, packet->len, &ip))
         return;
-    if (tcp_parse(ip.payload, ip.payload_len, false, &segment))
-        trace_packet(world, !host, &segment, "arrives");
+    segment = (struct tcp_segment){.src.addr = ip.src, .dst.addr = ip.dst};
+    if (ip.protocol == IP_TCP && !ip.fragment &&
+        tcp_parse(ip.payload, ip.payload_len, false, &segment))
+        world_trace(world, !host, &segment, "arrives");
 }
 
 static void packet_arrives(struct host *host, struct packet *packet)
@@ -355,8 +395,8 @@ static void packet_arrives(struct host *host, struct packet *packet)
     struct world *world = host->world;
 
     trace_arrival(world, host->index, packet);
-    world->answering =
-        !packet->hurt && watch_is_pure_ack(world, host->index, packet->bytes, packet->len);
+    world->answering = !world->bulk && !packet->hurt &&
+                       watch_is_pure_ack(world, host->index, packet->bytes, packet->len);
     utcp_input(host->stack, packet->bytes, packet->len, packet->flags, host_now(host));
     free(packet);
     check(world);
@@ -365,17 +405,34 @@ static void packet_arrives(struct host *host, struct packet *packet)
     world->answering = false;
 }
 
+static void unlisten(struct host *host)
+{
+    utcp_close(host->listener, host_now(host));
+    host->listener = NULL;
+}
+
 static void happen(struct world *world, const struct event *event)
 {
+    struct host *host = &world->hosts[event->host];
+
     switch (event->kind) {
     case EVENT_PACKET:
-        packet_arrives(&world->hosts[event->host], event->subject);
+        packet_arrives(host, event->subject);
         break;
     case EVENT_APP:
         app_run(event->subject);
         break;
     case EVENT_ACCEPT:
-        accept_all(&world->hosts[event->host]);
+        accept_all(host);
+        break;
+    case EVENT_FORGE:
+        forge(host);
+        break;
+    case EVENT_MTU:
+        host_change_mtu(host);
+        break;
+    case EVENT_UNLISTEN:
+        unlisten(host);
         break;
     }
     check(world);
@@ -402,8 +459,7 @@ static void advance(struct host *host)
         world_fail(host->world, "a deadline that has come does not stay");
 }
 
-/* Goes to the next moment at which something happens; false = never again. */
-static bool step(struct world *world)
+bool world_step(struct world *world)
 {
     utcp_time next = world->event_count > 0 ? world->events[0].time : UTCP_NEVER;
     struct host *due = NULL;
@@ -430,7 +486,7 @@ static bool step(struct world *world)
 
 /* ---- the end ---- */
 
-static bool programs_done(const struct world *world)
+bool world_done(const struct world *world)
 {
     for (int i = 0; i < world->app_count; i++) {
         if (!world->apps[i].done)
@@ -450,7 +506,8 @@ static void check_host_end(struct host *host)
 {
     struct utcp_population population;
 
-    utcp_close(host->listener, host_now(host));
+    if (host->listener != NULL)
+        unlisten(host);
     pull(host);
     release(host);
     utcp_advance(host->stack, host_now(host));
@@ -475,7 +532,7 @@ static void check_end(struct world *world)
         check_host_end(&world->hosts[i]);
 }
 
-static void tear_down(struct world *world)
+void world_tear_down(struct world *world)
 {
     for (size_t i = 0; i < world->event_count; i++) {
         if (world->events[i].kind == EVENT_PACKET)
@@ -492,23 +549,28 @@ static void tear_down(struct world *world)
         if (host->live_bytes != 0)
             world_fail(world, "a stack that is destroyed leaves no memory");
     }
+    watch_free(&world->watch);
+    free(world->pairs);
+    free(world->apps);
 }
 
-const char *world_run(struct world *world, uint64_t seed, bool live)
+const char *world_run(struct world *world, uint64_t seed, const struct cuts *cuts,
+                      const struct plant *plant, bool live)
 {
     size_t events = 0;
 
-    *world = (struct world){.seed = seed, .hash = UINT64_C(0xcbf29ce484222325)};
+    *world = (struct world){
+        .seed = seed, .cuts = cuts, .plant = plant, .hash = UINT64_C(0xcbf29ce484222325)};
     world->trace.live = live;
     world_draw(world);
-    while (world->failure == NULL && step(world)) {
+    while (world->failure == NULL && world_step(world)) {
         if (++events > EVENTS_MOST)
             world_fail(world, "a run comes to an end");
-        if (!programs_done(world) && world->now - world->last_progress > IDLE_TIME_MOST)
+        if (world->now - world->last_progress > IDLE_TIME_MOST && !world_done(world))
             world_fail(world, "within two hours the programs get on");
     }
     if (world->failure == NULL)
         check_end(world);
-    tear_down(world);
+    world_tear_down(world);
     return world->failure;
 }

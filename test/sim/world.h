@@ -10,7 +10,9 @@
 #define SIM_WORLD_H
 
 #include "app.h"
+#include "cuts.h"
 #include "link.h"
+#include "plant.h"
 #include "rng.h"
 #include "trace.h"
 #include "utcp.h"
@@ -27,7 +29,14 @@ struct packet {
     uint8_t bytes[];
 };
 
-enum event_kind { EVENT_PACKET, EVENT_APP, EVENT_ACCEPT };
+enum event_kind {
+    EVENT_PACKET,
+    EVENT_APP,
+    EVENT_ACCEPT,
+    EVENT_FORGE, /* somebody sends the host a segment in its peer's name */
+    EVENT_MTU,   /* its device gets another MTU */
+    EVENT_UNLISTEN,
+};
 
 struct event {
     utcp_time time;
@@ -44,6 +53,9 @@ struct event {
  * vouched      permille of good packets that come with a device's word for the checksum
  * no_memory    permille of allocations that fail
  * live_bytes   that the stack has from the allocator now
+ * forge_every  the mean time between forged segments, 0 = none come; so many came
+ * mtu_every    the time between changes of its device's MTU, 0 = it has none
+ * unlisten_at  when its listener closes, UTCP_NEVER = at the end
  * held         a packet whose utcp_output_done() is put off until the next is fetched
  */
 struct host {
@@ -56,24 +68,33 @@ struct host {
     struct utcp_config config;
     struct utcp_stack *stack;
     struct utcp_conn *listener;
-    utcp_time accept_delay;
+    utcp_time accept_delay, forge_every, mtu_every, unlisten_at;
+    uint64_t forged;
     struct utcp_packet held;
     bool holding;
 };
 
 /*
+ * bulk           it is about how fast: nothing is checked, and bytes are not looked at
+ * plant          a mistake made on purpose, to see that it is found
+ * pairs, apps    as many as there are of the first, and room for twice as many of the second
+ * end            when the programs give up: a line dies for good, UTCP_NEVER = none does
  * last_progress  when a program last got on
  * idle_packets   sent since then
  * answering      what is sent now answers a pure ACK inside the window
  */
 struct world {
     uint64_t seed;
-    utcp_time now;
+    const struct cuts *cuts;
+    bool bulk;
+    const struct plant *plant;
+    bool planted;
+    utcp_time now, end;
     struct host hosts[HOSTS];
     struct link links[HOSTS]; /* by the sending host */
-    struct pair pairs[PAIRS_MAX];
+    struct pair *pairs;
     int pair_count;
-    struct app apps[APPS_MAX];
+    struct app *apps;
     int app_count;
     struct watch watch;
     struct trace trace;
@@ -87,8 +108,24 @@ struct world {
     const char *failure; /* the sentence that is not true, NULL = none */
 };
 
-/* Makes the world of a seed, runs it to its end and takes it down. Returns the failure. */
-const char *world_run(struct world *world, uint64_t seed, bool live);
+/*
+ * Makes the world of a seed, runs it to its end and takes it down. Returns the failure. plant is a
+ * mistake to be made, or NULL.
+ */
+const char *world_run(struct world *world, uint64_t seed, const struct cuts *cuts,
+                      const struct plant *plant, bool live);
+
+/* Goes to the next moment at which something happens; false = never again. */
+bool world_step(struct world *world);
+
+/* Ends it at any moment, and frees all that it has. */
+void world_tear_down(struct world *world);
+
+/* True when every program has come to its end. */
+bool world_done(const struct world *world);
+
+/* Something is to happen to a host. */
+void world_schedule(struct world *world, enum event_kind kind, int host, utcp_time time);
 
 /* Remembers the first invariant that broke. */
 void world_fail(struct world *world, const char *sentence);
@@ -101,6 +138,10 @@ void world_wake(struct world *world, struct app *app, utcp_time time);
 
 /* A program got on: bytes moved, a connection began or ended. */
 void world_progress(struct world *world);
+
+/* A segment of the host, and what became of it, in a word. */
+void world_trace(struct world *world, int host, const struct tcp_segment *segment,
+                 const char *fate);
 
 void world_note(struct world *world, const struct app *app, const char *what, uint64_t count,
                 uint64_t total);
@@ -116,5 +157,20 @@ struct utcp_endpoint world_endpoint(int host, uint16_t port);
 
 /* Draws hosts, links and programs, and creates the stacks. */
 void world_draw(struct world *world);
+
+/* Creates the stack of a host whose configuration is filled in; false = it cannot be. */
+bool host_create(struct host *host);
+
+/* Has it listen on LISTEN_PORT. */
+void host_listen(struct host *host, unsigned backlog);
+
+/* A device gets another MTU. */
+void host_change_mtu(struct host *host);
+
+/* ---- forge.c ---- */
+
+/* Sends the host a segment that its peer never sent, with such guesses as RFC 5961 and RFC 5927 say
+ * that a connection survives. */
+void forge(struct host *host);
 
 #endif
