@@ -110,7 +110,7 @@ static void a_packet_may_be_begun_while_the_buffer_is_not_full(void **state)
     world.settings.snd_buf = 50000;
     world.settings.initial_window = 1;
     established_client(plain_peer(32000));
-    /* Packets of 16,000 bytes, half the peer's window, cost 16,960 each; the first 1,000 leave at once. */
+    /* Packets of 16,000 bytes, half the peer's window, cost 17,280 each; the first 1,000 leave at once. */
     assert_int_equal(room(), 48000);
     write_bytes(48000);
     assert_int_equal(room(), 1000);
