@@ -95,16 +95,19 @@ void buffers_free_retired(struct utcp_conn *conn)
     conn->snd_retired = NULL;
 }
 
+/* As Linux, a chunk that is begun while there is room may be filled beyond the limit. */
 bool buffers_allocate_send(struct utcp_conn *conn)
 {
-    size_t size = ring_size_for(conn->snd_limit), old = conn->snd_buf.size;
+    size_t most = conn->snd_buf.len + chunks_room(conn);
+    size_t size = ring_size_for(most > conn->snd_limit ? most : conn->snd_limit);
+    size_t old = conn->snd_buf.size;
     uint8_t *memory;
 
     if (size <= old || conn->snd_retired != NULL)
         return true;
     memory = stack_alloc(conn->stack, size);
     if (memory == NULL) {
-        conn->snd_limit = old > 0 ? (uint32_t)old : conn->snd_limit;
+        conn->snd_limit = old > 0 && old < conn->snd_limit ? (uint32_t)old : conn->snd_limit;
         return old > 0;
     }
     conn->snd_retired = conn->snd_buf.data;
@@ -223,13 +226,21 @@ static void expand_send(struct utcp_conn *conn)
     conn->snd_limit = max_u32(conn->snd_limit, (uint32_t)wanted);
 }
 
-/* A program that waits for room while the congestion window has some is held up by the buffer. */
-void buffers_on_ack(struct utcp_conn *conn)
+/* What will be in flight when output has sent what the peer's window allows. */
+static uint64_t flight_soon(const struct utcp_conn *conn)
 {
     uint32_t unsent = snd_end(conn) - seq_min(conn->snd_nxt, snd_end(conn));
+    uint32_t used = outstanding(conn);
+    uint32_t room = used < conn->snd_wnd ? conn->snd_wnd - used : 0;
 
-    if (!conn->snd_fixed && (conn->told & UTCP_OUT) == 0 &&
-        in_flight(conn) + unsent < conn->cc.cwnd)
+    return (uint64_t)in_flight(conn) + (unsent < room ? unsent : room);
+}
+
+/* A program that waits for room while the congestion window has some is held up by the buffer. As Linux,
+ * also when it is the peer's window that leaves the congestion window unused. */
+void buffers_on_ack(struct utcp_conn *conn)
+{
+    if (!conn->snd_fixed && (conn->told & UTCP_OUT) == 0 && flight_soon(conn) < conn->cc.cwnd)
         expand_send(conn);
 }
 

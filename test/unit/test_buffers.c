@@ -237,6 +237,33 @@ static void it_stays_when_the_congestion_window_is_what_limits(void **state)
     assert_int_equal(option(UTCP_OPT_SND_BUF), 2 * 10 * SEGMENT_COST);
 }
 
+/* As Linux: what will be in flight soon is no more than the peer's window. */
+static void it_grows_too_when_the_peers_window_is_what_limits(void **state)
+{
+    (void)state;
+    small_send_buffer();
+    inject(A, 1, 1, 20000, 0);
+    world.conn->cc.cwnd = 30 * MSS;
+    fill();
+    drop_sent();
+    advance_by(RTT);
+    inject(A, 1, 1001, 20000, 0);
+    drop_sent();
+    assert_int_equal(option(UTCP_OPT_SND_BUF), 2 * 31 * SEGMENT_COST);
+}
+
+/* As Linux: what is begun while there is room is as long as the device takes in one piece. */
+static void one_chunk_fits_into_the_smallest_buffer(void **state)
+{
+    struct utcp_slice space[2];
+
+    (void)state;
+    small_send_buffer();
+    utcp_set_option(world.conn, UTCP_OPT_SND_BUF, 2000);
+    assert_int_equal(utcp_send_space(world.conn, space), 32000);
+    assert_int_equal(world.conn->snd_buf.size, 32768);
+}
+
 static void it_stays_at_the_users_size(void **state)
 {
     (void)state;
@@ -290,6 +317,8 @@ int main(int argc, char *argv[])
         TEST(the_send_buffer_begins_with_twice_the_initial_window),
         TEST(it_follows_the_congestion_window_of_a_program_that_waits),
         TEST(it_stays_when_the_congestion_window_is_what_limits),
+        TEST(it_grows_too_when_the_peers_window_is_what_limits),
+        TEST(one_chunk_fits_into_the_smallest_buffer),
         TEST(it_stays_at_the_users_size),
         TEST(a_packet_on_its_way_keeps_its_bytes),
     };
