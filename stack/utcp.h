@@ -99,7 +99,7 @@ struct utcp_slice {
     X(rcv_buf, 64 << 10, 256, 1 << 30, bytes, "receive buffer of a new connection (Linux: tcp_rmem)") \
     X(rcv_buf_max, 16 << 20, 0, 1 << 30, bytes, "what it may grow to by itself (Linux: tcp_rmem)") \
     X(snd_buf, 16 << 10, 256, 1 << 30, bytes, "send buffer of a new connection (Linux: tcp_wmem)") \
-    X(snd_buf_max, 4 << 20, 0, 1 << 30, bytes, "what it may grow to by itself (Linux: tcp_wmem)") \
+    X(snd_buf_max, 16 << 20, 0, 1 << 30, bytes, "what it may grow to by itself (Linux: 4 MB)") \
     X(notsent_lowat, UINT32_MAX, 1, UINT32_MAX, bytes, \
       "a socket is not writable with so much that is not sent (Linux: unbounded)") \
     X(time_wait, 60 * UTCP_SEC, 0, 600 * UTCP_SEC, ns, "length of TIME-WAIT (Linux: 60 s)") \

@@ -29,6 +29,12 @@ static utcp_time pause_of(struct app *app)
     return app->world->now + rng_between(&app->rng, 1, app->plan.pause_ns);
 }
 
+/* Of one call. */
+static uint64_t draw_size(struct app *app, uint64_t most)
+{
+    return app->world->bulk ? most : rng_magnitude(&app->rng, most);
+}
+
 static struct app *peer_of(const struct app *app)
 {
     return app->pair->apps[!app->host];
@@ -167,7 +173,7 @@ static bool may_write(const struct app *app)
 static bool write_some(struct app *app)
 {
     struct utcp_slice space[2];
-    uint64_t len = rng_magnitude(&app->rng, app->plan.write_most);
+    uint64_t len = draw_size(app, app->plan.write_most);
     unsigned ready = utcp_ready(app->conn);
     long room = utcp_send_space(app->conn, space);
 
@@ -256,7 +262,7 @@ static bool read_end(struct app *app)
 static bool read_some(struct app *app)
 {
     struct utcp_slice data[2];
-    uint64_t len = rng_magnitude(&app->rng, app->plan.read_most);
+    uint64_t len = draw_size(app, app->plan.read_most);
     unsigned ready = utcp_ready(app->conn);
     long waiting = utcp_receive_data(app->conn, data);
 
@@ -284,6 +290,16 @@ static bool read_some(struct app *app)
 
 /* ---- opening ---- */
 
+static void choose_congestion(struct app *app)
+{
+    const char *name;
+
+    for (size_t i = 0; (name = utcp_congestion_name(i)) != NULL; i++) {
+        if (strcmp(name, app->plan.congestion) == 0)
+            utcp_set_option(app->conn, UTCP_OPT_CONGESTION, i);
+    }
+}
+
 static void set_options(struct app *app)
 {
     const struct plan *plan = &app->plan;
@@ -296,6 +312,8 @@ static void set_options(struct app *app)
         utcp_set_option(app->conn, UTCP_OPT_RCV_BUF, plan->rcv_buf);
     if (plan->maxseg > 0)
         utcp_set_option(app->conn, UTCP_OPT_MAXSEG, plan->maxseg);
+    if (plan->congestion != NULL)
+        choose_congestion(app);
 }
 
 /* A port that was in use before may be so still. */

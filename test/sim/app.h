@@ -23,6 +23,7 @@ enum ending {
  * lazy                        permille of calls that copy now and commit later
  * shut_rd_bytes               after so many bytes it shuts receiving
  * snd_buf, rcv_buf, maxseg    options of the socket, 0 = they are left alone
+ * congestion                  the algorithm, NULL = the host's
  */
 struct plan {
     enum ending ending;
@@ -35,6 +36,7 @@ struct plan {
     uint64_t shut_rd_bytes;
     uint64_t snd_buf, rcv_buf, maxseg;
     enum utcp_mtu_discover mtu_discover;
+    const char *congestion;
     bool nodelay;
 };
 

@@ -14,6 +14,20 @@ static const char *const names[CUTS] = {
 #undef SETTING_NAME
 };
 
+static const char *const texts[CUTS] = {
+#define FAULT_TEXT(name, text) text,
+    FAULTS(FAULT_TEXT)
+#undef FAULT_TEXT
+#define SETTING_TEXT(name, initial, least, most, unit, text) text,
+        UTCP_SETTINGS(SETTING_TEXT)
+#undef SETTING_TEXT
+};
+
+const char *cut_text(unsigned cut)
+{
+    return texts[cut];
+}
+
 const char *cut_name(unsigned cut)
 {
     return names[cut];

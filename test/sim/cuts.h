@@ -62,8 +62,9 @@ struct cuts {
     uint64_t bytes;
 };
 
-/* The name of a fault or a setting. */
+/* The name of a fault or a setting, and what it is. */
 const char *cut_name(unsigned cut);
+const char *cut_text(unsigned cut);
 
 /* Nothing is left out. */
 void cuts_init(struct cuts *cuts);

@@ -6,6 +6,8 @@
 #include "stack.h"
 #include "world.h"
 
+#define ETHERNET_MTU 1500
+
 static void *host_alloc(void *ctx, size_t size)
 {
     struct host *host = ctx;
@@ -124,6 +126,18 @@ static void limit_patience(struct utcp_settings *settings, struct rng *rng)
     settings->orphan_retries = rng_between(rng, 1, 8);
 }
 
+void host_init(struct host *host, struct world *world, int index, uint64_t seed)
+{
+    *host = (struct host){.world = world, .index = index, .rng = {seed}};
+    host->config = (struct utcp_config){
+        .allocator = {host_alloc, host_free, host},
+        .random = {host_random, host},
+        .addr = world_endpoint(index, 0).addr,
+        .mtu_bytes = ETHERNET_MTU,
+    };
+    utcp_settings_init(&host->config.settings);
+}
+
 static void draw_config(struct host *host)
 {
     struct rng *rng = &host->rng;
@@ -132,15 +146,11 @@ static void draw_config(struct host *host)
 
     while (utcp_congestion_name(algorithms) != NULL)
         algorithms++;
-    host->config = (struct utcp_config){
-        .allocator = {host_alloc, host_free, host},
-        .random = {host_random, host},
-        .addr = world_endpoint(host->index, 0).addr,
-        .mtu_bytes = rng_chance(rng, 500) ? 1500 : (uint32_t)rng_between(rng, MTU_LEAST, 9000),
-        .congestion = utcp_congestion_name(rng_between(rng, 0, algorithms - 1)),
-    };
+    if (!rng_chance(rng, 500))
+        host->config.mtu_bytes = (uint32_t)rng_between(rng, MTU_LEAST, 9000);
+    host->config.congestion = utcp_congestion_name(rng_between(rng, 0, algorithms - 1));
     if (cuts->without[FAULT_odd_mtu])
-        host->config.mtu_bytes = 1500;
+        host->config.mtu_bytes = ETHERNET_MTU;
     if (cuts->without[FAULT_congestion])
         host->config.congestion = NULL;
     draw_settings(&host->config.settings, rng, cuts);
@@ -193,9 +203,7 @@ static void draw_host(struct world *world, int index, uint64_t seed)
     struct host *host = &world->hosts[index];
     unsigned backlog;
 
-    host->world = world;
-    host->index = index;
-    host->rng.state = seed + plant_chance(world);
+    host_init(host, world, index, seed + plant_chance(world));
     draw_config(host);
     draw_device(host);
     if (!host_create(host)) {

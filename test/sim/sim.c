@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "golden.h"
 #include "run.h"
 
 #define REPEAT_EVERY 50
@@ -20,18 +21,8 @@
 struct options {
     struct run run;
     unsigned jobs;
-    bool self_test, shrink;
+    bool self_test, faults, golden, laws, whole;
 };
-
-static int usage(void)
-{
-    fputs("usage: sim --seed N [--trace] [--without NAME,... | --only NAME,...]\n"
-          "                    [--connections N,...] [--bytes N]\n"
-          "       sim --seeds A..B [--jobs N] [--no-shrink]\n"
-          "       sim --self-test\n",
-          stderr);
-    return 2;
-}
 
 /* ---- a range of seeds ---- */
 
@@ -48,7 +39,7 @@ static void report(const struct options *options, const struct verdict *verdict)
 
     run.first = run.last = verdict->seed;
     fprintf(stderr, "seed %" PRIu64 " fails: %s\n", verdict->seed, verdict->sentence);
-    if (options->shrink)
+    if (!options->whole)
         shrink(&run, verdict);
     run.quiet = false;
     run_seeds(&run);
@@ -148,58 +139,101 @@ static int self_test(void)
 
 /* ---- options ---- */
 
-static bool parse_value(struct options *options, const char *name, const char *value)
+static bool parse_range(struct run *run, const char *value)
+{
+    return sscanf(value, "%" SCNu64 "..%" SCNu64, &run->first, &run->last) == 2 &&
+           run->first <= run->last;
+}
+
+/* NULL = the value is good; else what it should be. */
+static const char *parse_value(struct options *options, const char *name, const char *value)
 {
     struct run *run = &options->run;
 
     if (strcmp(name, "--seed") == 0) {
         options->jobs = 0;
-        return sscanf(value, "%" SCNu64, &run->first) == 1 && (run->last = run->first, true);
+        return sscanf(value, "%" SCNu64, &run->first) == 1 ? (run->last = run->first, NULL)
+                                                           : "a number";
     }
     if (strcmp(name, "--seeds") == 0)
-        return sscanf(value, "%" SCNu64 "..%" SCNu64, &run->first, &run->last) == 2;
+        return parse_range(run, value) ? NULL : "a range A..B";
     if (strcmp(name, "--jobs") == 0)
-        return sscanf(value, "%u", &options->jobs) == 1 && options->jobs > 0;
+        return sscanf(value, "%u", &options->jobs) == 1 && options->jobs > 0 ? NULL : "1 or more";
     if (strcmp(name, "--without") == 0)
-        return cuts_without(&run->cuts, value);
+        return cuts_without(&run->cuts, value) ? NULL : "names that --faults lists";
     if (strcmp(name, "--only") == 0)
-        return cuts_only(&run->cuts, value);
+        return cuts_only(&run->cuts, value) ? NULL : "names that --faults lists";
     if (strcmp(name, "--connections") == 0)
-        return cuts_connections(&run->cuts, value);
+        return cuts_connections(&run->cuts, value) ? NULL : "numbers of connections";
     if (strcmp(name, "--bytes") == 0)
-        return sscanf(value, "%" SCNu64, &run->cuts.bytes) == 1;
+        return sscanf(value, "%" SCNu64, &run->cuts.bytes) == 1 ? NULL : "a number";
+    return "to be an option, which it is not: scripts/sim --help";
+}
+
+/* An option without a value. */
+static bool parse_word(struct options *options, const char *word)
+{
+    const struct {
+        const char *name;
+        bool *flag;
+    } words[] = {
+        {"--trace", &options->run.live}, {"--self-test", &options->self_test},
+        {"--faults", &options->faults},  {"--golden", &options->golden},
+        {"--laws", &options->laws},      {"--no-shrink", &options->whole},
+    };
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
+        if (strcmp(word, words[i].name) == 0) {
+            *words[i].flag = true;
+            return true;
+        }
+    }
     return false;
 }
 
 static bool parse(struct options *options, int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--trace") == 0)
-            options->run.live = true;
-        else if (strcmp(argv[i], "--self-test") == 0)
-            options->self_test = true;
-        else if (strcmp(argv[i], "--no-shrink") == 0)
-            options->shrink = false;
-        else if (i + 1 >= argc || !parse_value(options, argv[i], argv[i + 1]))
+        const char *wanted;
+
+        if (parse_word(options, argv[i]))
+            continue;
+        wanted = parse_value(options, argv[i], i + 1 < argc ? argv[i + 1] : "");
+        if (wanted != NULL) {
+            fprintf(stderr, "sim: %s wants %s\n", argv[i], wanted);
             return false;
-        else
-            i++;
+        }
+        i++;
     }
     return true;
+}
+
+static int print_faults(void)
+{
+    for (unsigned i = 0; i < CUTS; i++)
+        printf("%-22s %s\n", cut_name(i), cut_text(i));
+    return 0;
 }
 
 int main(int argc, char **argv)
 {
     static struct options options = {
         .run = {.first = 1, .last = 1000, .step = 1, .repeat_every = REPEAT_EVERY},
-        .shrink = true,
     };
 
     options.jobs = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
     cuts_init(&options.run.cuts);
     if (!parse(&options, argc, argv))
-        return usage();
+        return 2;
+    if (options.faults)
+        return print_faults();
     if (options.self_test)
         return self_test();
+    if (options.laws)
+        return laws_check(stdout) > 0;
+    if (options.golden) {
+        golden_print(stdout);
+        return 0;
+    }
     return options.jobs > 0 ? run_range(&options) : run_one(&options);
 }

@@ -158,6 +158,9 @@ struct utcp_endpoint world_endpoint(int host, uint16_t port);
 /* Draws hosts, links and programs, and creates the stacks. */
 void world_draw(struct world *world);
 
+/* A host on an Ethernet, with all the defaults. */
+void host_init(struct host *host, struct world *world, int index, uint64_t seed);
+
 /* Creates the stack of a host whose configuration is filled in; false = it cannot be. */
 bool host_create(struct host *host);
 
