@@ -157,7 +157,8 @@ static bool may_probe(const struct utcp_conn *conn)
     const struct recovery *recovery = &conn->recovery;
 
     return conn->stack->settings.tail_probe && conn->sack_ok && outstanding(conn) > 0 &&
-           conn->backoff == 0 && (recovery->state == CA_OPEN || recovery->state == CA_CWR);
+           tcp_synchronized(conn->state) && conn->backoff == 0 &&
+           (recovery->state == CA_OPEN || recovery->state == CA_CWR);
 }
 
 void probe_review(struct utcp_conn *conn)

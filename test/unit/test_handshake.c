@@ -161,6 +161,23 @@ static void a_duplicate_syn_gets_the_same_syn_ack(void **state)
     expect_connections(2);
 }
 
+/* Nothing but the time-out is meant for it, whatever was agreed. */
+static void a_lost_syn_ack_with_sack_goes_again_after_a_second(void **state)
+{
+    struct peer peer = plain_peer(WIN);
+
+    (void)state;
+    peer.sack = true;
+    world.settings.sack = 1;
+    start_listening(1);
+    inject_syn(S, 0, 0, peer);
+    assert_int_equal(drop_sent(), 1);
+    nothing_before(UTCP_SEC);
+    assert_int_equal(drop_sent(), 1);
+    nothing_before(2 * UTCP_SEC);
+    assert_int_equal(drop_sent(), 1);
+}
+
 static void a_syn_in_established_is_challenged(void **state)
 {
     (void)state;
@@ -609,6 +626,7 @@ int main(int argc, char *argv[])
         TEST(a_half_open_connection_is_found_by_the_ack_that_a_syn_gets),
         TEST(an_ack_of_something_never_sent_is_reset_in_syn_sent),
         TEST(a_duplicate_syn_gets_the_same_syn_ack),
+        TEST(a_lost_syn_ack_with_sack_goes_again_after_a_second),
         TEST(a_syn_in_established_is_challenged),
         TEST(a_connection_challenges_twice_a_second),
         TEST(a_stack_challenges_no_more_than_its_limit),
