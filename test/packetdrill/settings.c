@@ -29,9 +29,13 @@ struct number {
     }
 
 static const struct number numbers[] = {
+    NUMBER("tcp_dsack", dsack, 1),
     NUMBER("tcp_ecn", ecn, 1),
+    NUMBER("tcp_frto", frto, 1),
     NUMBER("tcp_pacing_ss_ratio", pacing_ss_ratio, 1),
     NUMBER("tcp_pacing_ca_ratio", pacing_ca_ratio, 1),
+    NUMBER("tcp_recovery", rack, 1),
+    NUMBER("tcp_reordering", reordering, 1),
     NUMBER("tcp_sack", sack, 1),
     NUMBER("tcp_timestamps", timestamps, 1),
     NUMBER("tcp_syncookies", syncookies, 1),
@@ -77,9 +81,8 @@ static void set_congestion(const char *value)
 /* Neither has a counterpart: they are of fast open, of pacing by a queue, or decide what is never so in
  * the scripts. */
 static const char *const without_counterpart[] = {
-    "tcp_fack",     "tcp_frto",        "tcp_fastopen",      "tcp_fastopen_key",
-    "tcp_recovery", "tcp_reordering",  "tcp_ecn_option",    "tcp_dsack",
-    "tcp_base_mss", "tcp_mtu_probing", "tcp_early_retrans", "tcp_tso_win_divisor",
+    "tcp_fack",     "tcp_fastopen",    "tcp_fastopen_key",    "tcp_ecn_option",
+    "tcp_base_mss", "tcp_mtu_probing", "tcp_tso_win_divisor",
 };
 
 static bool is_without_counterpart(const char *name)
@@ -115,6 +118,8 @@ static void set_sysctl(const char *path, const char *value)
         set_receive_buffer(value);
     else if (strcmp(name, "tcp_wmem") == 0)
         set_send_buffer(value);
+    else if (strcmp(name, "tcp_early_retrans") == 0)
+        settings->tail_probe = atoi(value) >= 3;
     else if (strcmp(name, "tcp_congestion_control") == 0)
         set_congestion(value);
     else if (!is_without_counterpart(name))
