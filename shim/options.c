@@ -33,7 +33,6 @@
 /* What each of the socket's words remembers. */
 enum word {
     WORD_ENGINE, /* one bit for each enum engine_option that was set */
-    WORD_KEEPALIVE,
     WORD_LINGER, /* seconds + 1, 0 = off */
     WORD_RCVLOWAT,
     WORD_PRIORITY,
@@ -45,14 +44,9 @@ enum word {
     WORD_BINDTODEVICE, /* index of the interface */
     WORD_TIMESTAMP,
     WORD_CORK,
-    WORD_KEEPIDLE,
-    WORD_KEEPINTVL,
-    WORD_KEEPCNT,
-    WORD_USER_TIMEOUT,
     WORD_DEFER_ACCEPT,
     WORD_FASTOPEN,
     WORD_FASTOPEN_CONNECT,
-    WORD_SYNCNT,
     WORD_LINGER2,
     WORD_WINDOW_CLAMP,
     WORD_RECVERR,
@@ -67,6 +61,9 @@ _Static_assert(WORDS <= sizeof(((struct engine_extra *)0)->values) / sizeof(int3
 
 /* The greatest name of a congestion control, with its end (linux/tcp.h does not say). */
 enum { CONGESTION_NAME_MAX = 16 };
+
+#define NS_IN_SECOND UINT64_C(1000000000)
+#define NS_IN_MILLISECOND UINT64_C(1000000)
 
 struct option;
 
@@ -227,6 +224,44 @@ static int set_engine_number(const struct call *call, const void *value, socklen
 static int get_engine(const struct call *call, void *value, socklen_t *size)
 {
     return write_int(call, value, size, get_engine_value(call));
+}
+
+/* The engine counts times in nanoseconds. */
+static int set_time(const struct call *call, const void *value, socklen_t size, uint64_t unit)
+{
+    int number;
+    int error = read_int(call, value, size, &number);
+    if (error < 0)
+        return error;
+    if (number < call->option->least || number > call->option->most)
+        return -EINVAL;
+    return set_engine_value(call, (uint64_t)number * unit);
+}
+
+static int get_time(const struct call *call, void *value, socklen_t *size, uint64_t unit)
+{
+    uint64_t time = engine_get_option(call->socket, (enum engine_option)call->option->key);
+    return write_int(call, value, size, (int)(time / unit));
+}
+
+static int set_seconds(const struct call *call, const void *value, socklen_t size)
+{
+    return set_time(call, value, size, NS_IN_SECOND);
+}
+
+static int get_seconds(const struct call *call, void *value, socklen_t *size)
+{
+    return get_time(call, value, size, NS_IN_SECOND);
+}
+
+static int set_milliseconds(const struct call *call, const void *value, socklen_t size)
+{
+    return set_time(call, value, size, NS_IN_MILLISECOND);
+}
+
+static int get_milliseconds(const struct call *call, void *value, socklen_t *size)
+{
+    return get_time(call, value, size, NS_IN_MILLISECOND);
 }
 
 static int set_unsigned(const struct call *call, const void *value, socklen_t size)
@@ -541,6 +576,7 @@ static const struct option options[] = {
 
     ENGINE_FLAG(SOL_SOCKET, SO_REUSEADDR, ENGINE_REUSEADDR),
     ENGINE_FLAG(SOL_SOCKET, SO_REUSEPORT, ENGINE_REUSEPORT),
+    ENGINE_FLAG(SOL_SOCKET, SO_KEEPALIVE, ENGINE_KEEPALIVE),
     ENGINE_FLAG(IPPROTO_TCP, TCP_NODELAY, ENGINE_NODELAY),
     ENGINE_FLAG(IPPROTO_TCP, TCP_QUICKACK, ENGINE_QUICKACK),
     BUFFER(SO_SNDBUF, ENGINE_SND_BUF, 4608),
@@ -548,6 +584,12 @@ static const struct option options[] = {
     BUFFER(SO_SNDBUFFORCE, ENGINE_SND_BUF, 4608),
     BUFFER(SO_RCVBUFFORCE, ENGINE_RCV_BUF, 2304),
     {IPPROTO_TCP, TCP_MAXSEG, set_max_segment, get_engine, ENGINE_MAXSEG, 0, 88, 32767},
+    {IPPROTO_TCP, TCP_KEEPIDLE, set_seconds, get_seconds, ENGINE_KEEPALIVE_IDLE, 0, 1, 32767},
+    {IPPROTO_TCP, TCP_KEEPINTVL, set_seconds, get_seconds, ENGINE_KEEPALIVE_INTERVAL, 0, 1, 32767},
+    {IPPROTO_TCP, TCP_KEEPCNT, set_engine_number, get_engine, ENGINE_KEEPALIVE_COUNT, 0, 1, 127},
+    {IPPROTO_TCP, TCP_SYNCNT, set_engine_number, get_engine, ENGINE_SYN_RETRIES, 0, 1, 127},
+    {IPPROTO_TCP, TCP_USER_TIMEOUT, set_milliseconds, get_milliseconds, ENGINE_USER_TIMEOUT, 0, 0,
+     INT_MAX},
     {IPPROTO_TCP, TCP_NOTSENT_LOWAT, set_unsigned, get_engine, ENGINE_NOTSENT_LOWAT, 0, 0, 0},
     {IPPROTO_IP, IP_TOS, set_tos, get_engine, ENGINE_TOS, 0, 0, 255},
     {IPPROTO_IP, IP_TTL, set_ttl, get_engine, ENGINE_TTL, 0, 1, 255},
@@ -562,7 +604,6 @@ static const struct option options[] = {
     {SOL_SOCKET, SO_LINGER, set_linger, get_linger, WORD_LINGER, 0, 0, 0},
     {SOL_SOCKET, SO_RCVLOWAT, set_low_water, get_number, WORD_RCVLOWAT, 1, 1, INT_MAX},
     {SOL_SOCKET, SO_BINDTODEVICE, set_device, get_device, WORD_BINDTODEVICE, 0, 0, 0},
-    FLAG(SOL_SOCKET, SO_KEEPALIVE, WORD_KEEPALIVE, 0),
     FLAG(SOL_SOCKET, SO_OOBINLINE, WORD_OOBINLINE, 0),
     FLAG(SOL_SOCKET, SO_BROADCAST, WORD_BROADCAST, 0),
     FLAG(SOL_SOCKET, SO_DONTROUTE, WORD_DONTROUTE, 0),
@@ -574,11 +615,6 @@ static const struct option options[] = {
     NUMBER(SOL_SOCKET, SO_INCOMING_CPU, WORD_INCOMING_CPU, -1, INT_MIN, INT_MAX),
 
     FLAG(IPPROTO_TCP, TCP_CORK, WORD_CORK, 0),
-    NUMBER(IPPROTO_TCP, TCP_KEEPIDLE, WORD_KEEPIDLE, 7200, 1, 32767),
-    NUMBER(IPPROTO_TCP, TCP_KEEPINTVL, WORD_KEEPINTVL, 75, 1, 32767),
-    NUMBER(IPPROTO_TCP, TCP_KEEPCNT, WORD_KEEPCNT, 9, 1, 127),
-    NUMBER(IPPROTO_TCP, TCP_SYNCNT, WORD_SYNCNT, 6, 1, 127),
-    NUMBER(IPPROTO_TCP, TCP_USER_TIMEOUT, WORD_USER_TIMEOUT, 0, 0, INT_MAX),
     NUMBER(IPPROTO_TCP, TCP_DEFER_ACCEPT, WORD_DEFER_ACCEPT, 0, INT_MIN, INT_MAX),
     NUMBER(IPPROTO_TCP, TCP_FASTOPEN, WORD_FASTOPEN, 0, 0, INT_MAX),
     NUMBER(IPPROTO_TCP, TCP_FASTOPEN_CONNECT, WORD_FASTOPEN_CONNECT, 0, 0, 1),
@@ -618,7 +654,8 @@ static bool is_engines(const struct option *option)
     return option->set == set_engine_flag || option->set == set_buffer ||
            option->set == set_engine_number || option->set == set_max_segment ||
            option->set == set_tos || option->set == set_ttl || option->set == set_congestion ||
-           option->set == set_pacing_rate || option->set == set_unsigned;
+           option->set == set_pacing_rate || option->set == set_unsigned ||
+           option->set == set_seconds || option->set == set_milliseconds;
 }
 
 static bool was_set(const struct option *option, const struct engine_extra *extra)

@@ -271,6 +271,10 @@ static void init_conn(struct utcp_conn *conn, struct utcp_stack *stack)
     conn->snd_limit = (uint32_t)settings->snd_buf;
     conn->rcv_limit = conn->rcv_wanted = (uint32_t)settings->rcv_buf;
     conn->mss_limit = (uint32_t)settings->mss;
+    conn->syn_retries = settings->syn_retries;
+    conn->keepalive = (struct keepalive){.idle = settings->keepalive_idle,
+                                         .interval = settings->keepalive_interval,
+                                         .count = settings->keepalive_count};
     conn->ttl = (uint8_t)settings->ttl;
     conn->mtu_discover = UTCP_PMTU_WANT;
     conn->congestion = stack->congestion;

@@ -96,6 +96,10 @@ struct utcp_slice {
     X(delack_min, 40 * UTCP_MSEC, 0, UTCP_SEC, ns, "least delay of an ACK (Linux: 40 ms)") \
     X(delack_max, 200 * UTCP_MSEC, 0, UTCP_SEC, ns, \
       "greatest delay of an ACK, 0 = each segment is acknowledged at once (RFC 1122: 500 ms)") \
+    X(keepalive_idle, 7200 * UTCP_SEC, UTCP_SEC, 32767 * UTCP_SEC, ns, \
+      "silence before a keep-alive, where the program asks for them (RFC 9293: 2 h)") \
+    X(keepalive_interval, 75 * UTCP_SEC, UTCP_SEC, 32767 * UTCP_SEC, ns, "between keep-alives (Linux: 75 s)") \
+    X(keepalive_count, 9, 1, 127, count, "keep-alives without an answer before ETIMEDOUT (Linux: 9)") \
     X(rcv_buf, 64 << 10, 256, 1 << 30, bytes, "receive buffer of a new connection (Linux: tcp_rmem)") \
     X(rcv_buf_max, 16 << 20, 0, 1 << 30, bytes, "what it may grow to by itself (Linux: tcp_rmem)") \
     X(snd_buf, 16 << 10, 256, 1 << 30, bytes, "send buffer of a new connection (Linux: tcp_wmem)") \
@@ -315,6 +319,12 @@ enum utcp_option {
     UTCP_OPT_REUSEADDR, /* bool: bind over connections in TIME-WAIT */
     UTCP_OPT_REUSEPORT, /* bool: several listeners on a port; the newest without a full queue wins
                          */
+    UTCP_OPT_KEEPALIVE,          /* bool */
+    UTCP_OPT_KEEPALIVE_IDLE,     /* ns before the first probe: 1 s to 32767 s */
+    UTCP_OPT_KEEPALIVE_INTERVAL, /* ns between probes: 1 s to 32767 s */
+    UTCP_OPT_KEEPALIVE_COUNT,    /* probes without an answer: 1 to 127 */
+    UTCP_OPT_USER_TIMEOUT,       /* ns that data may stay unacknowledged, 0 = as the retries have it */
+    UTCP_OPT_SYN_RETRIES,        /* retransmissions of a SYN: 1 to 127 */
     UTCP_OPT_SND_BUF,   /* bytes; changes the limit, never below what is queued */
     UTCP_OPT_RCV_BUF,   /* bytes; before the handshake, later ones are remembered only */
     UTCP_OPT_MAXSEG,    /* bytes: greatest MSS to announce and use; reads as the one in
@@ -424,6 +434,7 @@ void utcp_info(const struct utcp_conn *conn, utcp_time now, struct utcp_info *in
     X(tcp_rst_out, "RST segments sent") \
     X(tcp_retransmits, "TCP segments sent again") \
     X(tcp_timeouts, "retransmission time-outs") \
+    X(tcp_keepalives, "keep-alive probes sent") \
     X(tcp_fast_retransmits, "fast retransmits") \
     X(tcp_dup_acks, "duplicate ACKs received") \
     X(tcp_out_of_order, "segments received out of order") \

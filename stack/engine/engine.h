@@ -146,6 +146,12 @@ int engine_take_error(struct engine_socket *socket);
 enum engine_option {
     ENGINE_NODELAY,         /* bool */
     ENGINE_QUICKACK,        /* bool */
+    ENGINE_KEEPALIVE,       /* bool */
+    ENGINE_KEEPALIVE_IDLE,  /* ns, as the next */
+    ENGINE_KEEPALIVE_INTERVAL,
+    ENGINE_KEEPALIVE_COUNT, /* 1 to 127 */
+    ENGINE_USER_TIMEOUT,    /* ns, 0 = none */
+    ENGINE_SYN_RETRIES,     /* 1 to 127 */
     ENGINE_REUSEADDR,       /* bool */
     ENGINE_REUSEPORT,       /* bool */
     ENGINE_SND_BUF,         /* bytes, as Linux counts them: the cost of packets included */

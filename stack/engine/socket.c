@@ -170,6 +170,14 @@ static uint64_t default_option(enum engine_option option)
         return settings->rcv_buf;
     case ENGINE_QUICKACK:
         return 1;
+    case ENGINE_KEEPALIVE_IDLE:
+        return settings->keepalive_idle;
+    case ENGINE_KEEPALIVE_INTERVAL:
+        return settings->keepalive_interval;
+    case ENGINE_KEEPALIVE_COUNT:
+        return settings->keepalive_count;
+    case ENGINE_SYN_RETRIES:
+        return settings->syn_retries;
     case ENGINE_TTL:
         return settings->ttl;
     case ENGINE_MAXSEG:

@@ -61,7 +61,7 @@ static void take_new_ack(struct utcp_conn *conn, tcp_seq ack, struct delivery *d
     chunks_drop(conn);
     /* RFC 6298 (5.3): "When an ACK is received that acknowledges new data, restart the
      * retransmission timer". */
-    conn->backoff = conn->unanswered = 0;
+    got_through(conn);
     tcp_timer_stop(conn, TIMER_RETRANSMIT);
 }
 
@@ -121,7 +121,7 @@ static void take_answer_to_probe(struct utcp_conn *conn)
     if (outstanding(conn) == 0 || conn->snd_wnd == 0)
         conn->unanswered = 0;
     if (outstanding(conn) == 0 && conn->snd_wnd > 0)
-        conn->backoff = 0;
+        got_through(conn);
 }
 
 /* "If the ACK acks something not yet sent (SEG.ACK > SND.NXT), then send an ACK, drop the segment". As
@@ -177,6 +177,7 @@ bool tcp_take_ack(struct utcp_conn *conn, const struct tcp_segment *segment)
         return false;
     timestamps_note(conn, segment);
     conn->ack_received_at = conn->stack->now;
+    conn->keepalive.probes = 0;
     take_delivery(conn, segment, &delivery);
     update_window(conn, segment, delivery.acked > 0);
     take_answer_to_probe(conn);

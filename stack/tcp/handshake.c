@@ -138,7 +138,7 @@ void tcp_establish(struct utcp_conn *conn, const struct tcp_segment *segment)
     conn->snd_una = conn->iss + 1;
     conn->snd_nxt = seq_max(conn->snd_nxt, conn->snd_una);
     conn->send_syn = false;
-    conn->backoff = conn->unanswered = 0;
+    got_through(conn);
     tcp_timer_stop(conn, TIMER_RETRANSMIT);
     conn->snd_wnd = (uint32_t)segment->window << (syn ? 0 : conn->snd_wscale);
     conn->snd_wnd_max = conn->snd_wnd;
@@ -152,6 +152,7 @@ void tcp_establish(struct utcp_conn *conn, const struct tcp_segment *segment)
     if (conn->fin_queued)
         tcp_set_state(conn, TCP_FIN_WAIT_1);
     tcp_timer_review(conn);
+    keepalive_review(conn);
     stack_want_send(conn);
 }
 
@@ -167,6 +168,8 @@ static void inherit(struct utcp_conn *child, const struct utcp_conn *listener)
     child->snd_limit = listener->snd_limit;
     child->snd_fixed = listener->snd_fixed;
     child->notsent_lowat = listener->notsent_lowat;
+    child->keepalive = listener->keepalive;
+    child->user_timeout = listener->user_timeout;
     child->rcv_limit = child->rcv_wanted = listener->rcv_limit;
     child->rcv_fixed = listener->rcv_fixed;
     child->nodelay = listener->nodelay;

@@ -8,6 +8,8 @@
  *	ack.c       what an acceptable ACK means: window, RTT, congestion control, recovery
  *	buffers.c   how large the buffers are
  *	reassemble.c the receive buffer and its window
+ *	keepalive.c asks a peer that is silent
+ *	options.c   the options of a connection
  *	delack.c    when to acknowledge what has come in order
  *	output.c    decides what is sent, one segment at a time
  *	chunks.c    the send buffer, as it was written
@@ -47,6 +49,7 @@ enum tcp_timer {
     TIMER_RETRANSMIT,  /* RFC 6298; also of SYN and FIN */
     TIMER_DELAYED_ACK, /* RFC 1122 section 4.2.3.2 */
     TIMER_PACE,        /* the gate of pacing opens */
+    TIMER_KEEPALIVE,   /* RFC 9293 section 3.8.4 */
     TIMER_PERSIST,     /* RFC 9293 section 3.8.6.1: the window is closed and data waits */
     TIMER_TIME_WAIT,   /* 2MSL; for an orphan in FIN-WAIT-2 too */
     TIMERS
@@ -113,6 +116,13 @@ struct delack {
     uint32_t quick;    /* so many ACKs go at once */
     uint64_t delay;    /* ns, 0 = nothing has come yet */
     utcp_time last_at; /* when something came last */
+};
+
+/* Keep-alives: see keepalive.c. Times in ns. */
+struct keepalive {
+    bool on;
+    uint64_t idle, interval, count;
+    unsigned probes; /* without an answer */
 };
 
 /* How to take back a reduction that proves to be spurious. */
@@ -233,12 +243,12 @@ struct utcp_conn {
     tcp_seq snd_wl1, snd_wl2;
     struct ring snd_buf;
     tcp_seq snd_buf_seq;
-    struct chunks chunks;   /* of the send buffer */
-    uint32_t snd_limit;     /* bytes the send buffer may hold, chunks_cost() counted */
-    bool snd_fixed;         /* ... by the user's word */
-    uint8_t *snd_retired;   /* the ring before it grew, while packets point into it */
+    struct chunks chunks; /* of the send buffer */
+    uint32_t snd_limit;   /* bytes the send buffer may hold, chunks_cost() counted */
+    bool snd_fixed;       /* ... by the user's word */
+    uint8_t *snd_retired; /* the ring before it grew, while packets point into it */
     size_t snd_retired_bytes;
-    uint32_t notsent_lowat; /* no chunk is begun with so many bytes unsent, 0 = the setting */
+    uint64_t notsent_lowat; /* no chunk is begun with so many bytes unsent, 0 = the setting */
 
     /* Receive sequence variables. rcv_adv is the right edge that was advertised; rcv_acked the
      * rcv_nxt of the last ACK sent. */
@@ -280,8 +290,12 @@ struct utcp_conn {
     struct cc cc;                    /* from ESTABLISHED on */
     struct window_use window_use;
     struct pacing pacing;
-    unsigned backoff;         /* time-outs (or probes) in a row: each doubles the next interval */
-    unsigned unanswered;      /* ... since the peer last answered: too many end the connection */
+    unsigned backoff;      /* time-outs (or probes) in a row: each doubles the next interval */
+    unsigned unanswered;   /* ... since the peer last answered: too many end the connection */
+    utcp_time stuck_since; /* the first of the time-outs (or probes) in a row, 0 = none */
+    uint64_t user_timeout; /* RFC 9293 section 3.8.3: how long that may last, ns, 0 = no bound */
+    uint64_t syn_retries;
+    struct keepalive keepalive;
     utcp_time timers[TIMERS]; /* UTCP_NEVER = not running */
     utcp_time oow_ack_time;   /* when a segment outside the window was last answered */
 
@@ -344,6 +358,13 @@ static inline uint32_t in_flight(const struct utcp_conn *conn)
     uint32_t log = conn->flight.log_bytes;
 
     return log > conn->recovery.unsacked ? log - conn->recovery.unsacked : 0;
+}
+
+/* The peer got what was tried again and again. */
+static inline void got_through(struct utcp_conn *conn)
+{
+    conn->backoff = conn->unanswered = 0;
+    conn->stuck_since = 0;
 }
 
 static inline bool fin_sent(const struct utcp_conn *conn)
@@ -679,6 +700,13 @@ void buffers_on_ack(struct utcp_conn *conn);
 /* The user's size, bytes: it follows nothing any more. */
 void buffers_set_receive(struct utcp_conn *conn, uint32_t bytes);
 void buffers_set_send(struct utcp_conn *conn, uint32_t bytes);
+
+/* ---- keepalive.c ---- */
+
+/* The connection is established, or an option has changed. */
+void keepalive_review(struct utcp_conn *conn);
+
+void keepalive_on_timer(struct utcp_conn *conn);
 
 /* ---- delack.c ---- */
 

@@ -48,6 +48,18 @@ static uint64_t backed_off_rto(const struct utcp_conn *conn)
     return rtt_rto(&conn->rtt, &conn->stack->settings, conn->backoff);
 }
 
+/* A time-out from now, but no later than the user's patience ends: see out_of_patience(). */
+static void wait_for_answer(struct utcp_conn *conn, enum tcp_timer timer)
+{
+    uint64_t delay = backed_off_rto(conn);
+    utcp_time end = conn->stuck_since + conn->user_timeout;
+    utcp_time due = conn->stack->now + delay;
+
+    if (conn->user_timeout > 0 && conn->stuck_since != 0 && end < due)
+        due = end;
+    tcp_timer_set(conn, timer, due);
+}
+
 /* Data, or a FIN, that was never sent. */
 static bool unsent(const struct utcp_conn *conn)
 {
@@ -71,11 +83,11 @@ void tcp_timer_review(struct utcp_conn *conn)
         tcp_timer_stop(conn, TIMER_REORDER);
     }
     if (flying && !tcp_timer_runs(conn, TIMER_RETRANSMIT))
-        start_after(conn, TIMER_RETRANSMIT, backed_off_rto(conn));
+        wait_for_answer(conn, TIMER_RETRANSMIT);
     if (!waiting)
         tcp_timer_stop(conn, TIMER_PERSIST);
     else if (!tcp_timer_runs(conn, TIMER_PERSIST))
-        start_after(conn, TIMER_PERSIST, backed_off_rto(conn));
+        wait_for_answer(conn, TIMER_PERSIST);
 }
 
 void tcp_enter_time_wait(struct utcp_conn *conn)
@@ -102,12 +114,28 @@ static uint64_t retry_limit(const struct utcp_conn *conn)
     const struct utcp_settings *settings = &conn->stack->settings;
 
     if (conn->state == TCP_SYN_SENT)
-        return settings->syn_retries;
+        return conn->syn_retries;
     if (conn->state == TCP_SYN_RECEIVED)
         return settings->synack_retries;
     if (is_orphan(conn))
         return settings->orphan_retries;
     return settings->retries;
+}
+
+/* RFC 9293 section 3.8.3, R2 in the user's words. As Linux, the clock starts with the first time-out; and
+ * while the peer keeps its window closed it runs although the probes are answered. */
+static bool out_of_patience(const struct utcp_conn *conn)
+{
+    return conn->user_timeout > 0 && conn->stuck_since != 0 &&
+           conn->stack->now - conn->stuck_since >= conn->user_timeout;
+}
+
+static void try_again(struct utcp_conn *conn)
+{
+    conn->unanswered++;
+    conn->backoff++;
+    if (conn->stuck_since == 0)
+        conn->stuck_since = conn->stack->now;
 }
 
 static void time_out(struct utcp_conn *conn)
@@ -117,12 +145,11 @@ static void time_out(struct utcp_conn *conn)
 
 static void fire_retransmit(struct utcp_conn *conn)
 {
-    if (conn->unanswered >= retry_limit(conn)) {
+    if (conn->unanswered >= retry_limit(conn) || out_of_patience(conn)) {
         time_out(conn);
         return;
     }
-    conn->unanswered++;
-    conn->backoff++;
+    try_again(conn);
     conn->stack->counters.tcp_timeouts++;
     if (tcp_synchronized(conn->state)) {
         recovery_on_timeout(conn);
@@ -131,7 +158,7 @@ static void fire_retransmit(struct utcp_conn *conn)
         /* RFC 6298 (5.7) wants an RTO of 3 s after a lost SYN for hosts that begin with less; Linux
          * begins data with 1 s again, and so do we. */
     }
-    start_after(conn, TIMER_RETRANSMIT, backed_off_rto(conn));
+    wait_for_answer(conn, TIMER_RETRANSMIT);
     stack_want_send(conn);
 }
 
@@ -147,27 +174,24 @@ static bool waited_long_enough(const struct utcp_conn *conn)
  * "SHOULD increase exponentially" even so. */
 static void fire_persist(struct utcp_conn *conn)
 {
-    if (conn->unanswered >= retry_limit(conn) || waited_long_enough(conn)) {
+    if (conn->unanswered >= retry_limit(conn) || waited_long_enough(conn) ||
+        out_of_patience(conn)) {
         time_out(conn);
         return;
     }
-    conn->unanswered++;
-    conn->backoff++;
+    try_again(conn);
     conn->probe_now = true;
-    start_after(conn, TIMER_PERSIST, backed_off_rto(conn));
+    wait_for_answer(conn, TIMER_PERSIST);
     stack_want_send(conn);
 }
 
 void tcp_timers_fire(struct utcp_conn *conn)
 {
     static void (*const actions[TIMERS])(struct utcp_conn *) = {
-        [TIMER_LOSS_PROBE] = probe_on_timer,
-        [TIMER_REORDER] = rack_on_timer,
-        [TIMER_DELAYED_ACK] = delack_on_timer,
-        [TIMER_RETRANSMIT] = fire_retransmit,
-        [TIMER_PACE] = pacing_on_timer,
-        [TIMER_PERSIST] = fire_persist,
-        [TIMER_TIME_WAIT] = NULL,
+        [TIMER_LOSS_PROBE] = probe_on_timer,   [TIMER_REORDER] = rack_on_timer,
+        [TIMER_DELAYED_ACK] = delack_on_timer, [TIMER_RETRANSMIT] = fire_retransmit,
+        [TIMER_PACE] = pacing_on_timer,        [TIMER_KEEPALIVE] = keepalive_on_timer,
+        [TIMER_PERSIST] = fire_persist,        [TIMER_TIME_WAIT] = NULL,
     };
 
     for (size_t i = 0; i < TIMERS; i++) {

@@ -93,6 +93,6 @@ bool undo_timeout(struct utcp_conn *conn, const struct delivery *delivery, bool 
         return false;
     restore_window(conn);
     flight_restore(conn);
-    conn->backoff = conn->unanswered = 0;
+    got_through(conn);
     return true;
 }

@@ -80,7 +80,7 @@ static int may_connect(const struct utcp_conn *conn, const struct utcp_endpoint 
 static void forget_last_attempt(struct utcp_conn *conn)
 {
     conn->error = conn->soft_error = 0;
-    conn->backoff = conn->unanswered = 0;
+    got_through(conn);
     conn->had_peer = false;
     if (!conn->bound)
         conn->local.port = 0;
@@ -370,110 +370,6 @@ unsigned utcp_ready(const struct utcp_conn *conn)
     if (conn->error != 0)
         ready |= UTCP_ERR;
     return ready;
-}
-
-/* Where an option of a plain number or flag is kept. */
-int utcp_set_option(struct utcp_conn *conn, enum utcp_option option, uint64_t value)
-{
-    if (value > INT32_MAX && option != UTCP_OPT_MAX_PACING_RATE && option != UTCP_OPT_NOTSENT_LOWAT)
-        return -EINVAL;
-    switch (option) {
-    case UTCP_OPT_NODELAY:
-        conn->nodelay = value != 0;
-        stack_want_send(conn);
-        return 0;
-    case UTCP_OPT_QUICKACK:
-        delack_set_quick(conn, value != 0);
-        return 0;
-    case UTCP_OPT_REUSEADDR:
-        conn->reuse_addr = value != 0;
-        return 0;
-    case UTCP_OPT_REUSEPORT:
-        conn->reuse_port = value != 0;
-        return 0;
-    case UTCP_OPT_SND_BUF:
-        buffers_set_send(conn, (uint32_t)value);
-        return 0;
-    case UTCP_OPT_RCV_BUF:
-        buffers_set_receive(conn, (uint32_t)value);
-        return 0;
-    case UTCP_OPT_MAXSEG:
-        if (value != 0 && (value < 48 || value > 65495))
-            return -EINVAL;
-        conn->mss_limit = (uint32_t)value;
-        return 0;
-    case UTCP_OPT_NOTSENT_LOWAT:
-        if (value > UINT32_MAX)
-            return -EINVAL;
-        conn->notsent_lowat = (uint32_t)value;
-        stack_want_tell(conn);
-        return 0;
-    case UTCP_OPT_TTL:
-        if (value < 1 || value > 255)
-            return -EINVAL;
-        conn->ttl = (uint8_t)value;
-        return 0;
-    case UTCP_OPT_TOS:
-        conn->tos = (uint8_t)(value & 0xfc);
-        return value <= 255 ? 0 : -EINVAL;
-    case UTCP_OPT_MTU_DISCOVER:
-        if (value > UTCP_PMTU_OMIT)
-            return -EINVAL;
-        conn->mtu_discover = (enum utcp_mtu_discover)value;
-        if (conn->had_peer)
-            tcp_look_up_path(conn);
-        return 0;
-    case UTCP_OPT_MAX_PACING_RATE:
-        pacing_limit(conn, value);
-        return 0;
-    case UTCP_OPT_CONGESTION:
-        return congestion_choose(conn, cc_at((size_t)value));
-    }
-    return -EINVAL;
-}
-
-/* What Linux says of TCP_MAXSEG: before there is a connection what was asked for, or the default of
- * RFC 9293 section 3.7.1. */
-static uint32_t max_segment(const struct utcp_conn *conn)
-{
-    enum { DEFAULT_MSS = 536 };
-
-    if (conn->had_peer)
-        return conn->mss;
-    return conn->mss_limit > 0 ? conn->mss_limit : DEFAULT_MSS;
-}
-
-uint64_t utcp_get_option(const struct utcp_conn *conn, enum utcp_option option)
-{
-    switch (option) {
-    case UTCP_OPT_NODELAY:
-        return conn->nodelay;
-    case UTCP_OPT_QUICKACK:
-        return !conn->delack.interactive;
-    case UTCP_OPT_REUSEADDR:
-        return conn->reuse_addr;
-    case UTCP_OPT_REUSEPORT:
-        return conn->reuse_port;
-    case UTCP_OPT_SND_BUF:
-        return conn->snd_limit;
-    case UTCP_OPT_RCV_BUF:
-        return conn->rcv_wanted;
-    case UTCP_OPT_MAXSEG:
-        return max_segment(conn);
-    case UTCP_OPT_NOTSENT_LOWAT:
-        return conn->notsent_lowat;
-    case UTCP_OPT_TTL:
-        return conn->ttl;
-    case UTCP_OPT_TOS:
-        return conn->tos;
-    case UTCP_OPT_MTU_DISCOVER:
-        return conn->mtu_discover;
-    case UTCP_OPT_MAX_PACING_RATE:
-        return conn->pacing.max_rate;
-    case UTCP_OPT_CONGESTION:
-        return cc_index(conn->congestion);
-    }
-    return 0;
 }
 
 static uint32_t unsent_bytes(const struct utcp_conn *conn)

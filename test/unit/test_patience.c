@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/* How long a silent peer is waited for: keep-alives (RFC 9293 section 3.8.4), the user's time-out. */
+#include <errno.h>
+
+#include "harness.h"
+#include "stack.h"
+
+static const utcp_time idle = 10 * UTCP_SEC, interval = 3 * UTCP_SEC;
+
+static void set(enum utcp_option option, uint64_t value)
+{
+    assert_int_equal(utcp_set_option(world.conn, option, value), 0);
+    assert_int_equal(utcp_get_option(world.conn, option), value);
+}
+
+/* ---- keep-alives ---- */
+
+static void kept_alive(void)
+{
+    established_client(plain_peer(WIN));
+    set(UTCP_OPT_KEEPALIVE_IDLE, idle);
+    set(UTCP_OPT_KEEPALIVE_INTERVAL, interval);
+    set(UTCP_OPT_KEEPALIVE_COUNT, 2);
+    set(UTCP_OPT_KEEPALIVE, true);
+}
+
+static void nobody_is_asked_unless_the_user_wants_it(void **state)
+{
+    (void)state;
+    established_client(plain_peer(WIN));
+    advance_by(24 * 3600 * UTCP_SEC);
+    expect_nothing();
+}
+
+static void a_silent_peer_is_asked(void **state)
+{
+    (void)state;
+    kept_alive();
+    nothing_before(idle);
+    expect(A, 0, 1, WIN, 0);
+    inject(A, 1, 1, WIN, 0);
+    nothing_before(idle);
+    expect(A, 0, 1, WIN, 0);
+    expect_state(TCP_ESTABLISHED);
+}
+
+static void a_peer_that_does_not_answer_is_gone(void **state)
+{
+    (void)state;
+    kept_alive();
+    nothing_before(idle);
+    expect(A, 0, 1, WIN, 0);
+    nothing_before(interval);
+    expect(A, 0, 1, WIN, 0);
+    nothing_before(interval);
+    expect(RA, 1, 1, WIN, 0);
+    expect_state(TCP_CLOSED);
+    assert_int_equal(utcp_take_error(world.conn), -ETIMEDOUT);
+}
+
+static void what_comes_puts_the_question_off(void **state)
+{
+    (void)state;
+    kept_alive();
+    advance_by(idle - 1);
+    inject(A, 1, 1, WIN, 100);
+    expect(A, 1, 101, WIN - 100, 0);
+    nothing_before(idle);
+    expect(A, 0, 101, WIN - 100, 0);
+}
+
+static void one_answer_begins_the_count_anew(void **state)
+{
+    (void)state;
+    kept_alive();
+    for (int i = 0; i < 5; i++) {
+        advance_by(idle + interval);
+        expect(A, 0, 1, WIN, 0);
+        expect(A, 0, 1, WIN, 0);
+        inject(A, 1, 1, WIN, 0);
+    }
+    expect_state(TCP_ESTABLISHED);
+}
+
+static void nobody_is_asked_while_data_is_in_flight(void **state)
+{
+    (void)state;
+    kept_alive();
+    write_bytes(100);
+    expect(PA, 1, 1, WIN, 100);
+    for (int i = 0; i < 5; i++) {
+        advance_by(5 * UTCP_SEC);
+        while (drop_sent() > 0)
+            continue;
+    }
+    assert_int_equal(utcp_counters(world.stack)->tcp_keepalives, 0);
+}
+
+static void a_listeners_option_is_its_childrens(void **state)
+{
+    (void)state;
+    world.settings.keepalive_idle = idle;
+    start_listening(1);
+    assert_int_equal(utcp_set_option(world.listener, UTCP_OPT_KEEPALIVE, true), 0);
+    inject_syn(S, 0, 0, plain_peer(WIN));
+    assert_int_equal(drop_sent(), 1);
+    inject(A, 1, 1, WIN, 0);
+    world.conn = utcp_accept(world.listener, &world);
+    nothing_before(idle);
+    expect(A, 0, 1, WIN, 0);
+}
+
+static void turning_it_off_ends_it(void **state)
+{
+    (void)state;
+    kept_alive();
+    set(UTCP_OPT_KEEPALIVE, false);
+    advance_by(100 * idle);
+    expect_nothing();
+}
+
+static void a_shorter_time_counts_at_once(void **state)
+{
+    (void)state;
+    kept_alive();
+    advance_by(5 * UTCP_SEC);
+    set(UTCP_OPT_KEEPALIVE_IDLE, 6 * UTCP_SEC);
+    nothing_before(UTCP_SEC);
+    expect(A, 0, 1, WIN, 0);
+}
+
+static void with_a_user_timeout_it_is_the_time_that_counts(void **state)
+{
+    (void)state;
+    kept_alive();
+    set(UTCP_OPT_USER_TIMEOUT, idle + 10 * interval);
+    advance_by(idle + 9 * interval);
+    assert_int_equal(drop_sent(), 10);
+    expect_state(TCP_ESTABLISHED);
+    advance_by(interval);
+    expect(RA, 1, 1, WIN, 0);
+    expect_state(TCP_CLOSED);
+}
+
+/* ---- the user's time-out ---- */
+
+static void data_is_sent_again_until_the_users_patience_ends(void **state)
+{
+    (void)state;
+    world.settings.tail_probe = 0;
+    established_client(plain_peer(WIN));
+    set(UTCP_OPT_USER_TIMEOUT, UTCP_SEC);
+    write_bytes(100);
+    expect(PA, 1, 1, WIN, 100);
+    nothing_before(RTO);
+    expect(PA, 1, 1, WIN, 100);
+    nothing_before(2 * RTO);
+    expect(PA, 1, 1, WIN, 100);
+    /* The next time-out would come four RTOs later, but a second after the first it is over. */
+    advance_by(UTCP_SEC - 2 * RTO - 1);
+    expect_state(TCP_ESTABLISHED);
+    advance_by(1);
+    expect_state(TCP_CLOSED);
+    assert_int_equal(utcp_take_error(world.conn), -ETIMEDOUT);
+    expect_nothing();
+}
+
+static void an_ack_of_new_data_begins_the_time_anew(void **state)
+{
+    (void)state;
+    world.settings.tail_probe = 0;
+    established_client(plain_peer(WIN));
+    set(UTCP_OPT_USER_TIMEOUT, UTCP_SEC);
+    for (int i = 0; i < 10; i++) {
+        write_bytes(100);
+        advance_by(RTO);
+        drop_sent();
+        inject(A, 1, 101 + 100 * (tcp_seq)i, WIN, 0);
+    }
+    expect_state(TCP_ESTABLISHED);
+}
+
+/* As Linux: the probes are answered, but nothing gets through. */
+static void a_window_that_stays_closed_ends_it_too(void **state)
+{
+    (void)state;
+    established_client(plain_peer(100));
+    set(UTCP_OPT_USER_TIMEOUT, 3 * UTCP_SEC);
+    write_bytes(200);
+    expect(A, 1, 1, WIN, 100);
+    inject(A, 1, 101, 0, 0);
+    for (int i = 0; i < 100 && world.conn->state == TCP_ESTABLISHED; i++) {
+        advance_by(100 * UTCP_MSEC);
+        if (drop_sent() > 0 && world.conn->state == TCP_ESTABLISHED)
+            inject(A, 1, 101, 0, 0);
+    }
+    expect_state(TCP_CLOSED);
+    assert_int_equal(utcp_take_error(world.conn), -ETIMEDOUT);
+}
+
+static void a_syn_goes_again_as_often_as_the_user_says(void **state)
+{
+    struct utcp_endpoint peer = peer_endpoint();
+
+    (void)state;
+    start_stack();
+    world.conn = utcp_open(world.stack, &world);
+    set(UTCP_OPT_SYN_RETRIES, 1);
+    assert_int_equal(utcp_connect(world.conn, &peer, world.now), 0);
+    release();
+    advance_by(60 * UTCP_SEC);
+    assert_int_equal(drop_sent(), 2);
+    expect_state(TCP_CLOSED);
+}
+
+static void values_out_of_range_are_refused(void **state)
+{
+    (void)state;
+    established_client(plain_peer(WIN));
+    assert_int_equal(utcp_set_option(world.conn, UTCP_OPT_KEEPALIVE_IDLE, 0), -EINVAL);
+    assert_int_equal(utcp_set_option(world.conn, UTCP_OPT_KEEPALIVE_IDLE, 32768 * UTCP_SEC),
+                     -EINVAL);
+    assert_int_equal(utcp_set_option(world.conn, UTCP_OPT_KEEPALIVE_COUNT, 128), -EINVAL);
+    assert_int_equal(utcp_set_option(world.conn, UTCP_OPT_SYN_RETRIES, 0), -EINVAL);
+}
+
+int main(int argc, char *argv[])
+{
+    const struct CMUnitTest tests[] = {
+        TEST(nobody_is_asked_unless_the_user_wants_it),
+        TEST(a_silent_peer_is_asked),
+        TEST(a_peer_that_does_not_answer_is_gone),
+        TEST(what_comes_puts_the_question_off),
+        TEST(one_answer_begins_the_count_anew),
+        TEST(nobody_is_asked_while_data_is_in_flight),
+        TEST(a_listeners_option_is_its_childrens),
+        TEST(turning_it_off_ends_it),
+        TEST(a_shorter_time_counts_at_once),
+        TEST(with_a_user_timeout_it_is_the_time_that_counts),
+        TEST(data_is_sent_again_until_the_users_patience_ends),
+        TEST(an_ack_of_new_data_begins_the_time_anew),
+        TEST(a_window_that_stays_closed_ends_it_too),
+        TEST(a_syn_goes_again_as_often_as_the_user_says),
+        TEST(values_out_of_range_are_refused),
+    };
+
+    select_test(argc, argv);
+    return cmocka_run_group_tests_name("patience", tests, NULL, NULL);
+}
