@@ -319,15 +319,15 @@ enum utcp_option {
     UTCP_OPT_REUSEADDR, /* bool: bind over connections in TIME-WAIT */
     UTCP_OPT_REUSEPORT, /* bool: several listeners on a port; the newest without a full queue wins
                          */
-    UTCP_OPT_KEEPALIVE,          /* bool */
+    UTCP_OPT_KEEPALIVE, /* bool */
     UTCP_OPT_KEEPALIVE_IDLE,     /* ns before the first probe: 1 s to 32767 s */
     UTCP_OPT_KEEPALIVE_INTERVAL, /* ns between probes: 1 s to 32767 s */
     UTCP_OPT_KEEPALIVE_COUNT,    /* probes without an answer: 1 to 127 */
-    UTCP_OPT_USER_TIMEOUT,       /* ns that data may stay unacknowledged, 0 = as the retries have it */
-    UTCP_OPT_SYN_RETRIES,        /* retransmissions of a SYN: 1 to 127 */
-    UTCP_OPT_SND_BUF,   /* bytes; changes the limit, never below what is queued */
-    UTCP_OPT_RCV_BUF,   /* bytes; before the handshake, later ones are remembered only */
-    UTCP_OPT_MAXSEG,    /* bytes: greatest MSS to announce and use; reads as the one in
+    UTCP_OPT_USER_TIMEOUT,  /* ns that data may stay unacknowledged, 0 = as the retries have it */
+    UTCP_OPT_SYN_RETRIES,   /* retransmissions of a SYN: 1 to 127 */
+    UTCP_OPT_SND_BUF,       /* bytes; changes the limit, never below what is queued */
+    UTCP_OPT_RCV_BUF,       /* bytes; before the handshake, later ones are remembered only */
+    UTCP_OPT_MAXSEG,        /* bytes: greatest MSS to announce and use; reads as the one in
                          * use, before that as what was set or 536 */
     UTCP_OPT_NOTSENT_LOWAT, /* bytes: no more is taken while so much is not sent; 0 = the setting */
     UTCP_OPT_TTL,           /* 1 to 255 */

@@ -144,10 +144,10 @@ int engine_take_error(struct engine_socket *socket);
 
 /* Options that the protocol knows; all others are the shim's to remember. */
 enum engine_option {
-    ENGINE_NODELAY,         /* bool */
-    ENGINE_QUICKACK,        /* bool */
-    ENGINE_KEEPALIVE,       /* bool */
-    ENGINE_KEEPALIVE_IDLE,  /* ns, as the next */
+    ENGINE_NODELAY,        /* bool */
+    ENGINE_QUICKACK,       /* bool */
+    ENGINE_KEEPALIVE,      /* bool */
+    ENGINE_KEEPALIVE_IDLE, /* ns, as the next */
     ENGINE_KEEPALIVE_INTERVAL,
     ENGINE_KEEPALIVE_COUNT, /* 1 to 127 */
     ENGINE_USER_TIMEOUT,    /* ns, 0 = none */
