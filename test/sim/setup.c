@@ -274,7 +274,8 @@ static bool stays_polite(const struct world *world, const struct pair *pair)
 }
 
 /* The same ports again, once everything from the connection before has arrived: without TIME-WAIT
- * (an abort, or the setting) nothing else would keep them apart. */
+ * (an abort, or the setting) nothing else would keep them apart. And the clock of RFC 6528 must have
+ * ticked, or both would begin with the same number. */
 static void reuse_ports(struct world *world, struct pair *pair, struct rng *rng)
 {
     struct pair *previous = pair - 1;
@@ -285,7 +286,7 @@ static void reuse_ports(struct world *world, struct pair *pair, struct rng *rng)
     previous->next = pair;
     pair->opener = previous->opener;
     pair->pause_ns = link_lifetime(&world->links[0]) + link_lifetime(&world->links[1]) +
-                     rng_magnitude(rng, 100 * UTCP_SEC);
+                     UTCP_MSEC + rng_magnitude(rng, 100 * UTCP_SEC);
 }
 
 /* most is about how many bytes it may exchange. */
