@@ -414,8 +414,11 @@ static void write_packet(struct utcp_conn *conn, const struct plan *plan,
     stack_write_ip(conn->stack, packet->header, &ip);
     if (plan->len > 0)
         ring_slices(&conn->snd_buf, plan->seq - conn->snd_buf_seq, plan->len, packet->payload);
-    if (plan->len > payload)
+    if (plan->len > payload) {
         packet->segment_bytes = payload;
+        /* Each segment will have an identification of its own. */
+        conn->stack->ip_id += (uint16_t)((plan->len - 1) / payload);
+    }
 }
 
 /* A packet of a connection that will not be there when it goes out. */

@@ -311,6 +311,25 @@ static void connections_adapt_to_another_mtu_of_the_device(void **state)
     assert_int_equal(utcp_set_mtu(world.stack, 65536, world.now), -EINVAL);
 }
 
+/* RFC 6864 section 4.3: "Sources emitting non-atomic datagrams MUST NOT repeat IPv4 ID values". */
+static void each_segment_of_a_big_packet_has_its_own_identification(void **state)
+{
+    uint16_t before = 0;
+    uint8_t packet[2000];
+
+    (void)state;
+    established_client(wide_peer());
+    assert_int_equal(utcp_set_option(world.conn, UTCP_OPT_MTU_DISCOVER, UTCP_PMTU_DONT), 0);
+    write_bytes(5 * 1460);
+    write_bytes(5 * 1460);
+    for (int i = 0; i < 10; i++) {
+        assert_true(take_packet(packet, sizeof(packet)) > 1400);
+        if (i > 0)
+            assert_int_equal(get16(packet + 4), (uint16_t)(before + 1));
+        before = get16(packet + 4);
+    }
+}
+
 int main(int argc, char *argv[])
 {
     const struct CMUnitTest tests[] = {
@@ -328,6 +347,7 @@ int main(int argc, char *argv[])
         TEST(a_user_who_wants_no_discovery_gets_none),
         TEST(a_user_may_insist_that_nothing_is_fragmented),
         TEST(connections_adapt_to_another_mtu_of_the_device),
+        TEST(each_segment_of_a_big_packet_has_its_own_identification),
     };
 
     select_test(argc, argv);
