@@ -315,6 +315,7 @@ int utcp_take_error(struct utcp_conn *conn);
 
 enum utcp_option {
     UTCP_OPT_NODELAY,   /* bool: Nagle off */
+    UTCP_OPT_CORK,      /* bool: short segments wait until it is off, at least 200 ms (TCP_CORK) */
     UTCP_OPT_QUICKACK,  /* bool: ACKs are not delayed, until the program answers; not for good */
     UTCP_OPT_REUSEADDR, /* bool: bind over connections in TIME-WAIT */
     UTCP_OPT_REUSEPORT, /* bool: several listeners on a port; the newest without a full queue wins

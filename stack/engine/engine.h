@@ -145,6 +145,7 @@ int engine_take_error(struct engine_socket *socket);
 /* Options that the protocol knows; all others are the shim's to remember. */
 enum engine_option {
     ENGINE_NODELAY,        /* bool */
+    ENGINE_CORK,           /* bool */
     ENGINE_QUICKACK,       /* bool */
     ENGINE_KEEPALIVE,      /* bool */
     ENGINE_KEEPALIVE_IDLE, /* ns, as the next */

@@ -21,6 +21,7 @@ struct engine_endpoint endpoint_from_core(const struct utcp_endpoint *core)
 
 static const enum utcp_option core_options[ENGINE_OPTIONS] = {
     [ENGINE_NODELAY] = UTCP_OPT_NODELAY,
+    [ENGINE_CORK] = UTCP_OPT_CORK,
     [ENGINE_QUICKACK] = UTCP_OPT_QUICKACK,
     [ENGINE_KEEPALIVE] = UTCP_OPT_KEEPALIVE,
     [ENGINE_KEEPALIVE_IDLE] = UTCP_OPT_KEEPALIVE_IDLE,
@@ -46,6 +47,7 @@ static const struct {
     uint64_t least, most;
 } option_range[ENGINE_OPTIONS] = {
     [ENGINE_NODELAY] = {0, 1},
+    [ENGINE_CORK] = {0, 1},
     [ENGINE_QUICKACK] = {0, 1},
     [ENGINE_KEEPALIVE] = {0, 1},
     [ENGINE_KEEPALIVE_IDLE] = {UTCP_SEC, 32767 * UTCP_SEC},

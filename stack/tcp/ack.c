@@ -178,6 +178,7 @@ bool tcp_take_ack(struct utcp_conn *conn, const struct tcp_segment *segment)
     timestamps_note(conn, segment);
     conn->ack_received_at = conn->stack->now;
     conn->keepalive.probes = 0;
+    conn->more = false;
     take_delivery(conn, segment, &delivery);
     update_window(conn, segment, delivery.acked > 0);
     take_answer_to_probe(conn);

@@ -74,7 +74,7 @@ void tcp_start_sending(struct utcp_conn *conn, const struct utcp_conn *predecess
         succeed(conn, predecessor);
     conn->snd_una = conn->snd_nxt = conn->iss;
     conn->snd_buf_seq = conn->iss + 1;
-    conn->snd_sml = conn->iss;
+    conn->snd_sml = conn->uncorked = conn->iss;
     chunks_start(conn, conn->snd_buf_seq);
     conn->rcv_wscale = choose_wscale(conn);
     tcp_look_up_path(conn);
@@ -173,6 +173,7 @@ static void inherit(struct utcp_conn *child, const struct utcp_conn *listener)
     child->rcv_limit = child->rcv_wanted = listener->rcv_limit;
     child->rcv_fixed = listener->rcv_fixed;
     child->nodelay = listener->nodelay;
+    child->cork = listener->cork;
     child->reuse_addr = listener->reuse_addr;
     child->reuse_port = listener->reuse_port;
     child->ttl = listener->ttl;

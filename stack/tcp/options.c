@@ -23,6 +23,8 @@ static bool *find_flag(struct utcp_conn *conn, enum utcp_option option)
         return &conn->reuse_addr;
     case UTCP_OPT_REUSEPORT:
         return &conn->reuse_port;
+    case UTCP_OPT_CORK:
+        return &conn->cork;
     case UTCP_OPT_KEEPALIVE:
         return &conn->keepalive.on;
     default:
@@ -125,7 +127,11 @@ static int set_other(struct utcp_conn *conn, enum utcp_option option, uint64_t v
 /* What depends on a flag or a number that has changed. */
 static void follow(struct utcp_conn *conn, enum utcp_option option)
 {
-    if (option == UTCP_OPT_NODELAY)
+    if (option == UTCP_OPT_NODELAY && conn->nodelay)
+        conn->uncorked = snd_end(conn);
+    if (option == UTCP_OPT_CORK)
+        conn->more = false;
+    if (option == UTCP_OPT_NODELAY || option == UTCP_OPT_CORK)
         stack_want_send(conn);
     if (option == UTCP_OPT_NOTSENT_LOWAT)
         stack_want_tell(conn);
@@ -170,6 +176,8 @@ uint64_t utcp_get_option(const struct utcp_conn *conn, enum utcp_option option)
         return conn->reuse_addr;
     case UTCP_OPT_REUSEPORT:
         return conn->reuse_port;
+    case UTCP_OPT_CORK:
+        return conn->cork;
     case UTCP_OPT_KEEPALIVE:
         return conn->keepalive.on;
     case UTCP_OPT_KEEPALIVE_IDLE:

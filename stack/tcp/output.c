@@ -83,6 +83,13 @@ static bool short_in_flight(const struct utcp_conn *conn)
     return seq_gt(conn->snd_sml, conn->snd_una) && seq_le(conn->snd_sml, conn->snd_nxt);
 }
 
+/* By the program's word: a cork, or more to come (MSG_MORE), which holds until the next ACK or write. As
+ * Linux, what FIN follows goes, and what was there when Nagle was turned off. */
+static bool is_corked(const struct utcp_conn *conn)
+{
+    return (conn->cork || conn->more) && !conn->fin_queued && seq_gt(snd_end(conn), conn->uncorked);
+}
+
 static bool short_segment_allowed(const struct utcp_conn *conn, uint32_t len, bool is_rest)
 {
     if (conn->probe_now)
@@ -90,6 +97,8 @@ static bool short_segment_allowed(const struct utcp_conn *conn, uint32_t len, bo
     /* What has more behind it and still ends here is a record: it gets no longer by waiting. */
     if (is_rest && seq_lt(chunks_record_end(conn, conn->snd_nxt), snd_end(conn)))
         return true;
+    if (is_corked(conn))
+        return false;
     if (is_rest && (conn->nodelay || conn->fin_queued || !short_in_flight(conn)))
         return true;
     return len >= conn->snd_wnd_max / 2;
@@ -169,10 +178,11 @@ static bool plan_syn(const struct utcp_conn *conn, struct plan *plan)
 }
 
 /* RFC 9293 section 3.9.1.2: "PSH bit set in the last segment" of what was pushed. As Linux, for the
- * peer's offload, on each packet of several segments too. */
+ * peer's offload, on each packet of several segments too, and on what the override timer lets out. */
 static uint8_t push_flag(const struct utcp_conn *conn, tcp_seq from, uint32_t len)
 {
-    bool push = len > segment_payload(conn) || chunks_pushed(conn, from, from + len);
+    bool push =
+        len > segment_payload(conn) || conn->probe_now || chunks_pushed(conn, from, from + len);
 
     return len > 0 && push ? TCP_PSH : 0;
 }

@@ -313,6 +313,9 @@ struct utcp_conn {
     int soft_error;    /* what ICMP said: told when the connection times out */
 
     bool nodelay, reuse_addr, reuse_port, bound;
+    bool cork;        /* no short segment goes, for a while: the persist timer lets it out */
+    bool more;        /* ... since the last write said that more follows */
+    tcp_seq uncorked; /* all before it goes nevertheless */
     uint8_t ttl, tos;
 
     /* A listener's. */

@@ -202,6 +202,7 @@ void utcp_send_commit(struct utcp_conn *conn, size_t len, unsigned flags, utcp_t
         return;
     ring_append(&conn->snd_buf, len);
     chunks_append(conn, (uint32_t)len, flags);
+    conn->more = (flags & UTCP_SEND_MORE) != 0;
     tcp_timer_review(conn);
     stack_want_send(conn);
     stack_want_tell(conn);
