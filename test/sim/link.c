@@ -90,10 +90,18 @@ utcp_time link_lifetime(const struct link *link)
 
 /* ---- the line ---- */
 
+/* Once in each period, each time at another moment of it: else a time-out of the same length would always
+ * meet it. */
 static bool is_down(const struct link *link, utcp_time now)
 {
-    return now >= link->dead_at ||
-           (link->down_every != 0 && now % link->down_every < link->down_ns);
+    struct rng moment = {now / (link->down_every + 1)};
+    utcp_time since;
+
+    if (now >= link->dead_at || link->down_every == 0)
+        return now >= link->dead_at;
+    since = rng_between(&moment, 0, link->down_every - link->down_ns);
+    return now % (link->down_every + 1) >= since &&
+           now % (link->down_every + 1) < since + link->down_ns;
 }
 
 /* Bytes that wait for the line. */

@@ -285,8 +285,8 @@ static void reuse_ports(struct world *world, struct pair *pair, struct rng *rng)
     pair->previous = previous;
     previous->next = pair;
     pair->opener = previous->opener;
-    pair->pause_ns = link_lifetime(&world->links[0]) + link_lifetime(&world->links[1]) +
-                     UTCP_MSEC + rng_magnitude(rng, 100 * UTCP_SEC);
+    pair->pause_ns = link_lifetime(&world->links[0]) + link_lifetime(&world->links[1]) + UTCP_MSEC +
+                     rng_magnitude(rng, 100 * UTCP_SEC);
 }
 
 /* most is about how many bytes it may exchange. */

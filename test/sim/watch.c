@@ -73,6 +73,15 @@ static void begin_flow(struct world *world, int host, struct flow *flow, const s
     };
 }
 
+/* A late duplicate of the peer's SYN may begin another incarnation before the clock of RFC 6528 has
+ * ticked. */
+static bool is_another(const struct flow *flow, const struct tcp_segment *syn)
+{
+    bool older = (syn->flags & TCP_ACK) != 0 && flow->acked && seq_lt(syn->ack, flow->ack);
+
+    return flow->iss != syn->seq || older;
+}
+
 /* RFC 7323 section 2.2: both sides must have offered, and the window of a SYN is never scaled. */
 static uint8_t shift_of(struct flow *flow, const struct flow *peer,
                         const struct tcp_segment *segment)
@@ -192,7 +201,7 @@ const char *watch_sent(struct world *world, int host, const uint8_t *bytes, size
         return NULL;
     flow = watch_find(world, host, segment->src.port, segment->dst.port);
     peer = watch_find(world, !host, segment->dst.port, segment->src.port);
-    if ((segment->flags & TCP_SYN) != 0 && (flow == NULL || flow->iss != segment->seq)) {
+    if ((segment->flags & TCP_SYN) != 0 && (flow == NULL || is_another(flow, segment))) {
         if (flow == NULL)
             flow = add_flow(world, host);
         begin_flow(world, host, flow, peer, segment);
