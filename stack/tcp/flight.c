@@ -277,9 +277,17 @@ static uint32_t into_segment(const struct sent *sent, tcp_seq seq)
     return (seq - sent->from) % sent->segment;
 }
 
-/* Cuts off the parts of segments at both ends; nothing may be left. */
-static struct range whole_segments(const struct flight *flight, struct range range)
+/* 1 when the FIN is its last number. */
+static uint32_t fin_of(const struct utcp_conn *conn, const struct sent *sent)
 {
+    return seq_gt(sent->to, snd_end(conn)) ? 1 : 0;
+}
+
+/* Cuts off the parts of segments at both ends; nothing may be left. A peer may have taken the last segment
+ * and not count its FIN. */
+static struct range whole_segments(const struct utcp_conn *conn, struct range range)
+{
+    const struct flight *flight = &conn->flight;
     const struct ranges *sacked = &flight->sacked;
     const struct sent *first = NULL, *last = NULL;
     struct range held;
@@ -291,7 +299,7 @@ static struct range whole_segments(const struct flight *flight, struct range ran
     if (first != NULL && into_segment(first, range.from) > 0)
         range.from =
             seq_min(first->to, range.from + first->segment - into_segment(first, range.from));
-    if (last != NULL && range.to != last->to)
+    if (last != NULL && range.to != last->to && range.to != last->to - fin_of(conn, last))
         range.to -= into_segment(last, range.to);
     return range;
 }
@@ -306,7 +314,7 @@ uint32_t flight_take_sack(struct utcp_conn *conn, struct range range, flight_vis
     if (!allocate_sacked(conn) || !reserve(conn, 1) ||
         flight->sacked.count == flight->sacked.capacity)
         return 0;
-    range = whole_segments(flight, range);
+    range = whole_segments(conn, range);
     if (seq_ge(range.from, range.to))
         return 0;
     news = take_out_of_both(conn, range, visit, ctx);

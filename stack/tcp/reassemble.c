@@ -81,8 +81,10 @@ static bool keep_out_of_order(struct utcp_conn *conn, const struct tcp_segment *
 
     if (ranges_holding(&conn->out_of_order, range.from, &held))
         sack_note_duplicate(conn, range.from, seq_min(held.to, range.to));
+    if (!ranges_add(&conn->out_of_order, range.from, range.to))
+        return false;
     sack_note_arrival(conn, range.from);
-    return ranges_add(&conn->out_of_order, range.from, range.to);
+    return true;
 }
 
 static void take_payload(struct utcp_conn *conn, const struct tcp_segment *segment)
@@ -153,6 +155,8 @@ void tcp_take_text(struct utcp_conn *conn, const struct tcp_segment *arrived)
     if ((segment.flags & TCP_FIN) != 0 && !conn->fin_seen) {
         conn->fin_seen = true;
         conn->fin_seq = segment.seq + segment.payload_len;
+        if (segment.payload_len == 0)
+            sack_note_arrival(conn, conn->fin_seq);
     }
     if (segment.payload_len > 0) {
         conn->data_received_at = conn->stack->now;

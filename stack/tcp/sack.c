@@ -135,11 +135,40 @@ uint32_t sack_mark_lost(struct utcp_conn *conn)
 
 /* ---- what we tell ---- */
 
+/* The block of what is beyond the hole around seq; as Linux, a FIN is part of it. */
+static bool block_holding(const struct utcp_conn *conn, tcp_seq seq, struct range *block)
+{
+    bool fin_waits = conn->fin_seen && !conn->fin_received;
+
+    if (fin_waits && seq == conn->fin_seq) {
+        *block = (struct range){seq, seq + 1};
+        if (ranges_holding(&conn->out_of_order, seq - 1, block))
+            block->to++;
+        return true;
+    }
+    if (!ranges_holding(&conn->out_of_order, seq, block))
+        return false;
+    if (fin_waits && block->to == conn->fin_seq)
+        block->to++;
+    return true;
+}
+
+/* Those of the same block, and of what is no block any more, are forgotten for it. */
 void sack_note_arrival(struct utcp_conn *conn, tcp_seq seq)
 {
-    for (unsigned i = SACK_BLOCKS_MAX - 1; i > 0; i--)
-        conn->sack_recent[i] = conn->sack_recent[i - 1];
-    conn->sack_recent[0] = seq;
+    struct range block = {seq, seq + 1}, other;
+    tcp_seq kept[SACK_BLOCKS_MAX] = {seq};
+    unsigned count = 1;
+
+    block_holding(conn, seq, &block);
+    for (unsigned i = 0; i < SACK_BLOCKS_MAX && count < SACK_BLOCKS_MAX; i++) {
+        tcp_seq recent = conn->sack_recent[i];
+
+        if (block_holding(conn, recent, &other) && other.from != block.from)
+            kept[count++] = recent;
+    }
+    for (unsigned i = 0; i < SACK_BLOCKS_MAX; i++)
+        conn->sack_recent[i] = i < count ? kept[i] : seq;
 }
 
 void sack_note_duplicate(struct utcp_conn *conn, tcp_seq from, tcp_seq to)
@@ -171,8 +200,7 @@ static void collect(const struct utcp_conn *conn, struct tcp_options *options)
         options->sack[options->sack_count++] = conn->dsack;
     first = options->sack_count;
     for (unsigned i = 0; i < SACK_BLOCKS_MAX && options->sack_count < room; i++) {
-        if (ranges_holding(&conn->out_of_order, conn->sack_recent[i], &range) &&
-            !told(options, first, range))
+        if (block_holding(conn, conn->sack_recent[i], &range) && !told(options, first, range))
             options->sack[options->sack_count++] = range;
     }
 }
@@ -181,7 +209,8 @@ unsigned sack_blocks(const struct utcp_conn *conn)
 {
     struct tcp_options options;
 
-    if (!conn->sack_ok || (conn->out_of_order.count == 0 && conn->dsack.from == conn->dsack.to))
+    if (!conn->sack_ok || (conn->out_of_order.count == 0 && conn->dsack.from == conn->dsack.to &&
+                           conn->fin_seen == conn->fin_received))
         return 0;
     collect(conn, &options);
     return options.sack_count;

@@ -93,6 +93,45 @@ static void four_blocks_fit_and_the_oldest_gives_way(void **state)
     expect_with(A, 1, 1, WIN, 0, four);
 }
 
+/* As Linux: a peer that is told of the data alone would send the last segment again for its FIN. */
+static void a_fin_beyond_a_hole_is_part_of_its_block(void **state)
+{
+    (void)state;
+    sacked_connection();
+    inject(FA, 101, 1, WIN, 100);
+    expect_with(A, 1, 1, WIN, 0, block(101, 202));
+    inject(A, 51, 1, WIN, 50);
+    expect_with(A, 1, 1, WIN, 0, block(51, 202));
+    inject(A, 1, 1, WIN, 50);
+    expect(A, 1, 202, WIN - 201, 0);
+}
+
+static void a_fin_alone_is_a_block(void **state)
+{
+    (void)state;
+    sacked_connection();
+    inject(FA, 201, 1, WIN, 0);
+    expect_with(A, 1, 1, WIN, 0, block(201, 202));
+    inject(A, 101, 1, WIN, 100);
+    expect_with(A, 1, 1, WIN, 0, block(101, 202));
+    inject(A, 1, 1, WIN, 100);
+    expect(A, 1, 202, WIN - 201, 0);
+}
+
+/* What fills a block up is no reason to forget another. */
+static void a_block_that_grows_takes_one_place(void **state)
+{
+    (void)state;
+    sacked_connection();
+    inject(A, 101, 1, WIN, 10);
+    inject(A, 201, 1, WIN, 10);
+    inject(A, 211, 1, WIN, 10);
+    inject(A, 221, 1, WIN, 10);
+    drop_sent();
+    inject(A, 231, 1, WIN, 10);
+    expect_with(A, 1, 1, WIN, 0, blocks(201, 241, 101, 111));
+}
+
 static void blocks_wrap_around_zero(void **state)
 {
     (void)state;
@@ -248,6 +287,17 @@ static void a_partly_sacked_segment_goes_again_as_a_whole(void **state)
     assert_int_equal(world.conn->flight.sacked_bytes, 4000);
 }
 
+/* Not every peer counts it. */
+static void a_last_segment_without_its_fin_is_whole(void **state)
+{
+    (void)state;
+    fly(4, 500);
+    close_conn();
+    drop_sent();
+    inject_with(A, 1, 1, WIN, 0, block(4001, 4501));
+    assert_int_equal(world.conn->flight.sacked_bytes, 500);
+}
+
 /* google's fr-4pkt-fack-last-byte. */
 static void a_sacked_byte_means_no_loss(void **state)
 {
@@ -336,6 +386,9 @@ int main(int argc, char *argv[])
         TEST(sack_is_not_used_with_a_peer_that_does_not_offer_it),
         TEST(the_range_that_came_last_is_told_first),
         TEST(four_blocks_fit_and_the_oldest_gives_way),
+        TEST(a_fin_beyond_a_hole_is_part_of_its_block),
+        TEST(a_fin_alone_is_a_block),
+        TEST(a_block_that_grows_takes_one_place),
         TEST(blocks_wrap_around_zero),
         TEST(data_makes_room_for_the_blocks),
         TEST(a_duplicate_below_the_ack_is_told_once),
@@ -348,6 +401,7 @@ int main(int argc, char *argv[])
         TEST(blocks_are_not_believed_when_they_were_not_agreed_on),
         TEST(blocks_of_ours_wrap_around_zero),
         TEST(a_partly_sacked_segment_goes_again_as_a_whole),
+        TEST(a_last_segment_without_its_fin_is_whole),
         TEST(a_sacked_byte_means_no_loss),
         TEST(a_peer_that_sacks_single_bytes_exhausts_nothing),
         TEST(what_a_peer_reneges_on_goes_again),
