@@ -253,15 +253,16 @@ static bool plan_lost(const struct utcp_conn *conn, struct plan *plan)
 }
 
 /* RFC 8985 section 7.3: "If there is previously unsent data ... send a new segment. Otherwise
- * retransmit the segment with the highest sequence number"; whatever the congestion window. */
-static bool plan_tail_probe(const struct utcp_conn *conn, struct plan *plan)
+ * retransmit the segment with the highest sequence number"; whatever the congestion window. As Linux, that one
+ * does not go again when the peer's window has shrunk before it. */
+static bool plan_probe_segment(const struct utcp_conn *conn, struct plan *plan)
 {
     const struct flight *flight = &conn->flight;
     uint32_t payload = segment_payload(conn);
     const struct sent *last;
     uint32_t len;
 
-    if (!conn->recovery.probe.due || flight->log.count == 0)
+    if (flight->log.count == 0)
         return false;
     if (seq_gt(snd_end(conn), conn->snd_nxt)) {
         len = min_u32(snd_end(conn) - conn->snd_nxt, payload);
@@ -275,7 +276,19 @@ static bool plan_tail_probe(const struct utcp_conn *conn, struct plan *plan)
     if (len == 0)
         len = payload;
     *plan = plan_of(conn, last->to - len, last->to);
-    return true;
+    return plan->seq == conn->snd_una || plan->seq - conn->snd_una < conn->snd_wnd;
+}
+
+bool tcp_probe_fits(const struct utcp_conn *conn)
+{
+    struct plan plan;
+
+    return plan_probe_segment(conn, &plan);
+}
+
+static bool plan_tail_probe(const struct utcp_conn *conn, struct plan *plan)
+{
+    return conn->recovery.probe.due && plan_probe_segment(conn, plan);
 }
 
 static bool plan_data(const struct utcp_conn *conn, struct plan *plan)

@@ -186,7 +186,7 @@ void probe_schedule(struct utcp_conn *conn)
 /* "There is at most one probe in flight"; the time-out waits for its answer. */
 void probe_on_timer(struct utcp_conn *conn)
 {
-    if (!may_probe(conn) || conn->recovery.probe.out)
+    if (!may_probe(conn) || conn->recovery.probe.out || !tcp_probe_fits(conn))
         return;
     conn->recovery.probe.due = true;
     conn->stack->counters.tcp_tail_probes++;

@@ -764,6 +764,9 @@ uint64_t chrono_total(const struct utcp_conn *conn, enum chrono_kind kind, utcp_
 /* Bytes of new data that the peer's and the congestion window allow. */
 uint32_t tcp_usable_window(const struct utcp_conn *conn);
 
+/* There is a segment for a tail loss probe that the peer's window allows. */
+bool tcp_probe_fits(const struct utcp_conn *conn);
+
 /* Bytes of options that a segment has room for beside those it always carries. */
 uint32_t tcp_option_room(const struct utcp_conn *conn);
 

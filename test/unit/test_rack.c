@@ -203,6 +203,19 @@ static void an_ack_without_news_does_not_put_the_probe_off(void **state)
     assert_int_equal(utcp_counters(world.stack)->tcp_tail_probes, 1);
 }
 
+/* As Linux: the time-out sends the head, and comes no later for it. */
+static void what_lies_beyond_a_shrunk_window_is_no_probe(void **state)
+{
+    (void)state;
+    fly(3, 0);
+    advance_by(UTCP_MSEC);
+    inject(A, 1, 1, 1500, 0);
+    nothing_before(RTO - UTCP_MSEC);
+    expect(A, 1, 1, WIN, 1000);
+    expect_nothing();
+    assert_int_equal(utcp_counters(world.stack)->tcp_tail_probes, 0);
+}
+
 static void a_probe_of_a_lost_tail_brings_recovery(void **state)
 {
     (void)state;
@@ -382,6 +395,7 @@ int main(int argc, char *argv[])
         TEST(each_ack_that_tells_of_reordering_counts_once),
         TEST(the_last_segment_goes_again_after_two_round_trips),
         TEST(an_ack_without_news_does_not_put_the_probe_off),
+        TEST(what_lies_beyond_a_shrunk_window_is_no_probe),
         TEST(a_probe_of_a_lost_tail_brings_recovery),
         TEST(a_probe_is_new_data_when_there_is_some),
         TEST(a_single_segment_is_given_time_for_a_delayed_ack),
