@@ -411,14 +411,23 @@ static void describe_counts(const struct utcp_conn *conn, struct utcp_info *info
     info->backlog = conn->backlog;
 }
 
-static uint32_t resent_in_flight(const struct flight *flight)
+/* As Linux has it, the tail loss probe is none of them: what it repeats is not held to be lost. */
+static bool is_probe(const struct utcp_conn *conn, const struct sent *sent)
 {
+    const struct tail_probe *probe = &conn->recovery.probe;
+
+    return probe->out && probe->resent && sent->to == probe->high;
+}
+
+static uint32_t resent_in_flight(const struct utcp_conn *conn)
+{
+    const struct flight *flight = &conn->flight;
     uint32_t bytes = 0;
 
     for (uint32_t i = 0; i < flight->log.count; i++) {
         const struct sent *sent = flight_item(flight, &flight->log, i);
 
-        bytes += sent->resent ? sent->to - sent->from : 0;
+        bytes += sent->resent && !is_probe(conn, sent) ? sent->to - sent->from : 0;
     }
     return bytes;
 }
@@ -427,7 +436,7 @@ static void describe_recovery(const struct utcp_conn *conn, struct utcp_info *in
 {
     info->recovery = (uint8_t)conn->recovery.state;
     info->snd_sacked = conn->flight.sacked_bytes;
-    info->snd_resent = resent_in_flight(&conn->flight);
+    info->snd_resent = resent_in_flight(conn);
     info->snd_lost = conn->flight.lost_bytes + info->snd_resent;
     info->snd_outstanding = outstanding(conn);
     info->reordering = conn->recovery.reordering;

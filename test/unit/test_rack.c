@@ -231,6 +231,25 @@ static void a_probe_of_a_lost_tail_brings_recovery(void **state)
     assert_int_equal(utcp_counters(world.stack)->tcp_timeouts, 0);
 }
 
+static void what_a_probe_repeats_is_not_told_as_lost(void **state)
+{
+    struct utcp_info info;
+
+    (void)state;
+    fly(3, 0);
+    advance_by(2 * RTT + 2 * UTCP_MSEC);
+    expect(PA, 2001, 1, WIN, 1000);
+    utcp_info(world.conn, world.now, &info);
+    assert_int_equal(info.snd_lost, 0);
+    assert_int_equal(info.snd_resent, 0);
+    assert_int_equal(info.total_retransmits, 1);
+    advance_by(RTO);
+    expect(A, 1, 1, WIN, 1000);
+    utcp_info(world.conn, world.now, &info);
+    assert_int_equal(info.snd_lost, 3000);
+    assert_int_equal(info.snd_resent, 1000);
+}
+
 static void a_probe_is_new_data_when_there_is_some(void **state)
 {
     (void)state;
@@ -397,6 +416,7 @@ int main(int argc, char *argv[])
         TEST(an_ack_without_news_does_not_put_the_probe_off),
         TEST(what_lies_beyond_a_shrunk_window_is_no_probe),
         TEST(a_probe_of_a_lost_tail_brings_recovery),
+        TEST(what_a_probe_repeats_is_not_told_as_lost),
         TEST(a_probe_is_new_data_when_there_is_some),
         TEST(a_single_segment_is_given_time_for_a_delayed_ack),
         TEST(a_loss_that_only_the_probe_mended_reduces_the_window),
