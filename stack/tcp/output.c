@@ -105,7 +105,7 @@ static bool short_segment_allowed(const struct utcp_conn *conn, uint32_t len, bo
 }
 
 /* In whole segments. */
-static uint32_t largest_packet(const struct utcp_conn *conn)
+static uint32_t largest_resent(const struct utcp_conn *conn)
 {
     uint32_t payload = segment_payload(conn);
     uint32_t burst = min_u32((uint32_t)conn->stack->settings.gso, pacing_burst(conn));
@@ -114,11 +114,19 @@ static uint32_t largest_packet(const struct utcp_conn *conn)
     return most > payload ? most : payload;
 }
 
-/* What goes as one packet, in whole segments as far as it has more than one. */
-static uint32_t whole_segments(const struct utcp_conn *conn, uint32_t len)
+/* As Linux (tcp_cwnd_test()), new data goes in two packets for each window at least. */
+static uint32_t largest_packet(const struct utcp_conn *conn)
 {
-    uint32_t most = largest_packet(conn);
+    uint32_t payload = segment_payload(conn);
+    uint32_t half = conn->cc.cwnd / 2 / payload * payload;
+    uint32_t most = min_u32(largest_resent(conn), half);
 
+    return most > payload ? most : payload;
+}
+
+/* What goes as one packet of no more than that, in whole segments as far as it has more than one. */
+static uint32_t whole_segments(const struct utcp_conn *conn, uint32_t len, uint32_t most)
+{
     return len > most ? most : len - len % segment_payload(conn);
 }
 
@@ -153,7 +161,7 @@ static uint32_t data_to_send(const struct utcp_conn *conn)
         return 0;
     queued = packet_end(conn) - conn->snd_nxt;
     len = min_u32(queued, room_for_data(conn));
-    whole = whole_segments(conn, len);
+    whole = whole_segments(conn, len, largest_packet(conn));
     if (len > whole && len <= largest_packet(conn) &&
         short_segment_allowed(conn, len - whole, len == queued))
         return len;
@@ -245,7 +253,7 @@ static bool plan_lost(const struct utcp_conn *conn, struct plan *plan)
     uint32_t room = len > 0 ? room_to_resend(conn, lost.from) : 0;
 
     if (len > room || len > segment_payload(conn))
-        len = whole_segments(conn, min_u32(len, room));
+        len = whole_segments(conn, min_u32(len, room), largest_resent(conn));
     if (len == 0)
         return false;
     *plan = plan_of(conn, lost.from, lost.from + len);

@@ -49,19 +49,18 @@ static uint64_t short_path_bonus(const struct utcp_conn *conn)
 
 /*
  * As tcp_tso_autosize(): what goes in a millisecond, and two segments at least, so that a train of ACKs
- * keeps the clock. Never more than half the window (tcp_cwnd_test()), so that there are two packets in it.
+ * keeps the clock.
  */
 uint32_t pacing_burst(const struct utcp_conn *conn)
 {
     uint64_t rate = pacing_rate(conn);
     uint64_t burst = rate == UINT64_MAX ? rate : rate / BURSTS_A_SECOND + short_path_bonus(conn);
     uint64_t least = conn->stack->settings.burst * conn->mss;
-    uint64_t most = conn->cc.cwnd / 2;
 
     if (burst < least)
         burst = least;
-    if (burst > most)
-        burst = most;
+    if (burst > UINT32_MAX)
+        return UINT32_MAX;
     return (uint32_t)(burst > conn->mss ? burst : conn->mss);
 }
 

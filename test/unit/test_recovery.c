@@ -385,6 +385,23 @@ static void short_segments_go_again_as_one(void **state)
 
 /* ---- ACKs that cannot be ---- */
 
+/* As Linux: so they have the PSH of a packet of several segments, however small the window is. */
+static void segments_that_went_in_one_packet_go_again_in_one(void **state)
+{
+    (void)state;
+    world.settings.frto = 0;
+    established_client(plain_peer(WIN));
+    write_bytes(12000);
+    assert_int_equal(drop_sent(), 10);
+    advance_by(RTO);
+    expect(A, 1, 1, WIN, 1000);
+    inject(A, 1, 2001, WIN, 0);
+    world.exact_push = true;
+    expect(A, 2001, 1, WIN, 1000);
+    expect(PA, 3001, 1, WIN, 1000);
+    drop_sent();
+}
+
 /* As Linux; the RFC would have it answered. */
 static void an_ack_of_what_was_never_sent_is_dropped(void **state)
 {
@@ -467,6 +484,7 @@ int main(int argc, char *argv[])
         TEST(a_thousand_reorderings_without_loss_leave_nothing_in_flight),
         TEST(an_ack_in_the_middle_of_a_segment_cuts_it),
         TEST(short_segments_go_again_as_one),
+        TEST(segments_that_went_in_one_packet_go_again_in_one),
         TEST(an_ack_of_what_was_never_sent_is_dropped),
         TEST(an_ack_of_what_was_never_sent_is_answered_while_closing),
         TEST(an_ack_from_long_ago_is_challenged),
