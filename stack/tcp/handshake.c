@@ -152,7 +152,7 @@ void tcp_establish(struct utcp_conn *conn, const struct tcp_segment *segment)
     if (conn->fin_queued)
         tcp_set_state(conn, TCP_FIN_WAIT_1);
     tcp_timer_review(conn);
-    keepalive_review(conn);
+    keepalive_start(conn);
     stack_want_send(conn);
 }
 

@@ -12,9 +12,10 @@
 #include "stack.h"
 #include "tcp/tcb.h"
 
+/* Then other timers find out about the peer. */
 static bool has_unacknowledged(const struct utcp_conn *conn)
 {
-    return outstanding(conn) > 0 || seq_lt(conn->snd_nxt, snd_end(conn));
+    return outstanding(conn) > 0 || tcp_has_unsent(conn);
 }
 
 /* How long the peer has said nothing. */
@@ -31,15 +32,34 @@ static void wait(struct utcp_conn *conn, uint64_t delay)
     tcp_timer_set(conn, TIMER_KEEPALIVE, conn->stack->now + delay);
 }
 
+static bool wanted(const struct utcp_conn *conn)
+{
+    return conn->keepalive.on && tcp_synchronized(conn->state) && conn->state != TCP_TIME_WAIT;
+}
+
+void keepalive_start(struct utcp_conn *conn)
+{
+    if (wanted(conn))
+        wait(conn, conn->keepalive.idle);
+}
+
+void keepalive_turn(struct utcp_conn *conn, bool on)
+{
+    bool was_on = conn->keepalive.on;
+
+    conn->keepalive.on = on;
+    if (!on)
+        tcp_timer_stop(conn, TIMER_KEEPALIVE);
+    else if (!was_on)
+        keepalive_start(conn);
+}
+
 void keepalive_review(struct utcp_conn *conn)
 {
     uint64_t idle = conn->keepalive.idle;
 
-    if (!conn->keepalive.on || !tcp_synchronized(conn->state) || conn->state == TCP_TIME_WAIT) {
-        tcp_timer_stop(conn, TIMER_KEEPALIVE);
-        return;
-    }
-    wait(conn, silence(conn) < idle ? idle - silence(conn) : 0);
+    if (wanted(conn))
+        wait(conn, silence(conn) < idle ? idle - silence(conn) : 0);
 }
 
 /* With a user timeout it is the time that counts, and not the number of probes. */

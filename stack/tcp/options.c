@@ -25,8 +25,6 @@ static bool *find_flag(struct utcp_conn *conn, enum utcp_option option)
         return &conn->reuse_port;
     case UTCP_OPT_CORK:
         return &conn->cork;
-    case UTCP_OPT_KEEPALIVE:
-        return &conn->keepalive.on;
     default:
         return NULL;
     }
@@ -102,6 +100,9 @@ static int set_other(struct utcp_conn *conn, enum utcp_option option, uint64_t v
     case UTCP_OPT_QUICKACK:
         delack_set_quick(conn, value != 0);
         return 0;
+    case UTCP_OPT_KEEPALIVE:
+        keepalive_turn(conn, value != 0);
+        return 0;
     case UTCP_OPT_SND_BUF:
         return set_buffer(conn, value, buffers_set_send);
     case UTCP_OPT_RCV_BUF:
@@ -135,7 +136,7 @@ static void follow(struct utcp_conn *conn, enum utcp_option option)
         stack_want_send(conn);
     if (option == UTCP_OPT_NOTSENT_LOWAT)
         stack_want_tell(conn);
-    if (option == UTCP_OPT_KEEPALIVE || option == UTCP_OPT_KEEPALIVE_IDLE)
+    if (option == UTCP_OPT_KEEPALIVE_IDLE)
         keepalive_review(conn);
 }
 

@@ -706,7 +706,13 @@ void buffers_set_send(struct utcp_conn *conn, uint32_t bytes);
 
 /* ---- keepalive.c ---- */
 
-/* The connection is established, or an option has changed. */
+/* The connection is established. */
+void keepalive_start(struct utcp_conn *conn);
+
+/* The user asks for keep-alives, or no longer. */
+void keepalive_turn(struct utcp_conn *conn, bool on);
+
+/* The idle time has changed. */
 void keepalive_review(struct utcp_conn *conn);
 
 void keepalive_on_timer(struct utcp_conn *conn);
@@ -739,6 +745,9 @@ static inline bool tcp_timer_runs(const struct utcp_conn *conn, enum tcp_timer t
 {
     return conn->timers[timer] != UTCP_NEVER;
 }
+
+/* Data, or a FIN, that was never sent. */
+bool tcp_has_unsent(const struct utcp_conn *conn);
 
 /* Starts or stops retransmission and persist timer as the send side's state asks. */
 void tcp_timer_review(struct utcp_conn *conn);

@@ -48,20 +48,26 @@ static uint64_t backed_off_rto(const struct utcp_conn *conn)
     return rtt_rto(&conn->rtt, &conn->stack->settings, conn->backoff);
 }
 
-/* A time-out from now, but no later than the user's patience ends: see out_of_patience(). */
-static void wait_for_answer(struct utcp_conn *conn, enum tcp_timer timer)
+/* When the user's patience ends. As Linux, what a listener hands on counts from ESTABLISHED on. */
+static utcp_time patience_end(const struct utcp_conn *conn)
 {
-    uint64_t delay = backed_off_rto(conn);
-    utcp_time end = conn->stuck_since + conn->user_timeout;
-    utcp_time due = conn->stack->now + delay;
+    bool half_open = conn->passive && conn->state == TCP_SYN_RECEIVED;
 
-    if (conn->user_timeout > 0 && conn->stuck_since != 0 && end < due)
-        due = end;
-    tcp_timer_set(conn, timer, due);
+    if (conn->user_timeout == 0 || conn->stuck_since == 0 || half_open)
+        return UTCP_NEVER;
+    return conn->stuck_since + conn->user_timeout;
 }
 
-/* Data, or a FIN, that was never sent. */
-static bool unsent(const struct utcp_conn *conn)
+/* A time-out from now, but no later than the user's patience ends. */
+static void wait_for_answer(struct utcp_conn *conn, enum tcp_timer timer)
+{
+    utcp_time due = conn->stack->now + backed_off_rto(conn);
+    utcp_time end = patience_end(conn);
+
+    tcp_timer_set(conn, timer, due < end ? due : end);
+}
+
+bool tcp_has_unsent(const struct utcp_conn *conn)
 {
     return seq_lt(conn->snd_nxt, snd_end(conn)) || (conn->fin_queued && !fin_sent(conn));
 }
@@ -75,7 +81,7 @@ void tcp_timer_review(struct utcp_conn *conn)
 {
     bool flying = outstanding(conn) > 0;
     bool held = tcp_timer_runs(conn, TIMER_PACE);
-    bool waiting = !flying && !held && tcp_synchronized(conn->state) && unsent(conn);
+    bool waiting = !flying && !held && tcp_synchronized(conn->state) && tcp_has_unsent(conn);
 
     if (!flying) {
         tcp_timer_stop(conn, TIMER_RETRANSMIT);
@@ -98,8 +104,10 @@ void tcp_enter_time_wait(struct utcp_conn *conn)
     start_after(conn, TIMER_TIME_WAIT, conn->stack->settings.time_wait);
 }
 
+/* As Linux, where it is no more than an entry in a table: nobody is left to ask the peer for. */
 void tcp_start_fin_wait2_orphan(struct utcp_conn *conn)
 {
+    tcp_timer_stop(conn, TIMER_KEEPALIVE);
     start_after(conn, TIMER_TIME_WAIT, conn->stack->settings.fin_wait2);
 }
 
@@ -126,8 +134,7 @@ static uint64_t retry_limit(const struct utcp_conn *conn)
  * while the peer keeps its window closed it runs although the probes are answered. */
 static bool out_of_patience(const struct utcp_conn *conn)
 {
-    return conn->user_timeout > 0 && conn->stuck_since != 0 &&
-           conn->stack->now - conn->stuck_since >= conn->user_timeout;
+    return patience_end(conn) <= conn->stack->now;
 }
 
 static void try_again(struct utcp_conn *conn)

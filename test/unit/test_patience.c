@@ -119,6 +119,68 @@ static void turning_it_off_ends_it(void **state)
     expect_nothing();
 }
 
+/* As Linux: what is on already does not begin anew, and an extra question would count. */
+static void asking_for_it_twice_asks_the_peer_no_sooner(void **state)
+{
+    (void)state;
+    kept_alive();
+    nothing_before(idle);
+    expect(A, 0, 1, WIN, 0);
+    set(UTCP_OPT_KEEPALIVE, true);
+    nothing_before(interval);
+    expect(A, 0, 1, WIN, 0);
+    set(UTCP_OPT_KEEPALIVE, true);
+    advance_by(interval - 1);
+    expect_nothing();
+    expect_state(TCP_ESTABLISHED);
+}
+
+/* As Linux: the silence before nobody asked for it does not count. */
+static void it_begins_when_it_is_turned_on(void **state)
+{
+    (void)state;
+    kept_alive();
+    set(UTCP_OPT_KEEPALIVE, false);
+    advance_by(100 * idle);
+    set(UTCP_OPT_KEEPALIVE, true);
+    nothing_before(idle);
+    expect(A, 0, 1, WIN, 0);
+}
+
+/* A FIN that the window holds back is tried by the persist timer, at its times. */
+static void nobody_is_asked_while_a_fin_waits(void **state)
+{
+    (void)state;
+    established_client(plain_peer(100));
+    set(UTCP_OPT_KEEPALIVE_IDLE, idle);
+    write_bytes(100);
+    expect(PA, 1, 1, WIN, 100);
+    inject(A, 1, 101, 0, 0);
+    set(UTCP_OPT_KEEPALIVE, true);
+    advance_by(idle - RTO / 2);
+    assert_int_equal(utcp_shutdown(world.conn, UTCP_SHUT_WR, world.now), 0);
+    release();
+    advance_by(RTO * 3 / 4);
+    expect_nothing();
+    advance_by(RTO / 4);
+    expect(FA, 101, 1, WIN, 0);
+    assert_int_equal(utcp_counters(world.stack)->tcp_keepalives, 0);
+}
+
+/* As Linux, where it is no more than an entry in a table by then. */
+static void a_peer_that_owes_an_orphan_its_fin_is_not_asked(void **state)
+{
+    (void)state;
+    kept_alive();
+    close_conn();
+    expect(FA, 1, 1, WIN, 0);
+    inject(A, 1, 2, WIN, 0);
+    expect_state(TCP_FIN_WAIT_2);
+    advance_by(world.settings.fin_wait2);
+    expect_nothing();
+    expect_connections(0);
+}
+
 static void a_shorter_time_counts_at_once(void **state)
 {
     (void)state;
@@ -213,6 +275,18 @@ static void a_syn_goes_again_as_often_as_the_user_says(void **state)
     expect_state(TCP_CLOSED);
 }
 
+/* As Linux: a connection has its listener's options from ESTABLISHED on. */
+static void a_listeners_patience_does_not_end_a_handshake(void **state)
+{
+    (void)state;
+    start_listening(1);
+    assert_int_equal(utcp_set_option(world.listener, UTCP_OPT_USER_TIMEOUT, UTCP_SEC), 0);
+    inject_syn(S, 0, 0, plain_peer(WIN));
+    advance_by(20 * UTCP_SEC);
+    assert_int_equal(drop_sent(), 5);
+    expect_connections(2);
+}
+
 static void values_out_of_range_are_refused(void **state)
 {
     (void)state;
@@ -235,12 +309,17 @@ int main(int argc, char *argv[])
         TEST(nobody_is_asked_while_data_is_in_flight),
         TEST(a_listeners_option_is_its_childrens),
         TEST(turning_it_off_ends_it),
+        TEST(asking_for_it_twice_asks_the_peer_no_sooner),
+        TEST(it_begins_when_it_is_turned_on),
+        TEST(nobody_is_asked_while_a_fin_waits),
+        TEST(a_peer_that_owes_an_orphan_its_fin_is_not_asked),
         TEST(a_shorter_time_counts_at_once),
         TEST(with_a_user_timeout_it_is_the_time_that_counts),
         TEST(data_is_sent_again_until_the_users_patience_ends),
         TEST(an_ack_of_new_data_begins_the_time_anew),
         TEST(a_window_that_stays_closed_ends_it_too),
         TEST(a_syn_goes_again_as_often_as_the_user_says),
+        TEST(a_listeners_patience_does_not_end_a_handshake),
         TEST(values_out_of_range_are_refused),
     };
 
