@@ -52,6 +52,15 @@ static int queued_bytes(struct engine_socket *socket, unsigned long request, int
     return 0;
 }
 
+static int at_mark(struct engine_socket *socket, int *answer)
+{
+    struct engine_status status = status_of(socket);
+    if (answer == NULL)
+        return -EFAULT;
+    *answer = status.at_mark;
+    return 0;
+}
+
 static int control(struct engine_socket *socket, int fd, unsigned long request, void *argument)
 {
     if (socket == NULL)
@@ -61,11 +70,8 @@ static int control(struct engine_socket *socket, int fd, unsigned long request, 
     case SIOCOUTQ:
     case SIOCOUTQNSD:
         return queued_bytes(socket, request, argument);
-    case SIOCATMARK: /* urgent data is not told apart */
-        if (argument == NULL)
-            return -EFAULT;
-        *(int *)argument = 0;
-        return 0;
+    case SIOCATMARK:
+        return at_mark(socket, argument);
     }
     return request >> 8 == SOCK_IOC_TYPE ? ask_kernel_socket(request, argument) : -ENOTTY;
 }

@@ -9,6 +9,7 @@
 #include "libc.h"
 #include "options.h"
 #include "process.h"
+#include "status.h"
 #include "transfer.h"
 #include "wait.h"
 
@@ -29,7 +30,7 @@ static size_t receive_available(struct engine_socket *socket, int fd, const stru
         *last = engine_receive(socket, fd, next, left, engine_flags(flags));
         if (*last > 0)
             done += (size_t)*last;
-    } while (*last > 0 && done < least && !(flags & MSG_PEEK));
+    } while (*last > 0 && done < least && !(flags & MSG_PEEK) && !status_of(socket).at_mark);
     return done;
 }
 
@@ -41,7 +42,7 @@ static ssize_t receive_until(struct engine_socket *socket, int fd, const struct 
     for (;;) {
         ssize_t last;
         done = receive_available(socket, fd, iov, count, flags, done, least, &last);
-        if (last != -EAGAIN)
+        if (last != -EAGAIN || (done > 0 && status_of(socket).at_mark))
             return done > 0 ? (ssize_t)done : last;
         if (waited == WAIT_OVER)
             return (ssize_t)done;
@@ -51,13 +52,31 @@ static ssize_t receive_until(struct engine_socket *socket, int fd, const struct 
     }
 }
 
+/* It never waits, whatever the descriptor says. Without room for the byte it is taken all the same. */
+static ssize_t receive_urgent(struct engine_socket *socket, int fd, const struct iovec *iov,
+                              size_t count, int flags)
+{
+    char byte;
+    ssize_t bytes = iov_bytes(iov, count);
+    if (bytes < 0)
+        return bytes;
+    int got = engine_receive_urgent(socket, fd, &byte, flags & MSG_PEEK);
+    for (size_t i = 0; i < count && got > 0 && !(flags & MSG_TRUNC); i++) {
+        if (iov[i].iov_len > 0) {
+            *(char *)iov[i].iov_base = byte;
+            break;
+        }
+    }
+    return got > 0 && bytes == 0 ? 0 : got;
+}
+
 ssize_t receive(struct engine_socket *socket, int fd, const struct iovec *iov, size_t count,
                 int flags)
 {
     if (socket == NULL)
         return descriptors_inherited(fd);
     if (flags & MSG_OOB)
-        return -EINVAL; /* as Linux says when no urgent byte waits */
+        return receive_urgent(socket, fd, iov, count, flags);
     if (flags & MSG_ERRQUEUE)
         return -EAGAIN; /* an empty queue */
     ssize_t bytes = iov_bytes(iov, count);
@@ -160,7 +179,7 @@ static ssize_t receive_message(struct engine_socket *socket, int fd, struct msgh
     if (got >= 0) {
         message->msg_namelen = 0;
         message->msg_controllen = 0;
-        message->msg_flags = 0;
+        message->msg_flags = flags & MSG_OOB;
     }
     return got;
 }

@@ -14,7 +14,8 @@
 
 static unsigned engine_flags(int flags)
 {
-    return (flags & MSG_MORE ? ENGINE_MORE : 0) | (flags & MSG_EOR ? ENGINE_RECORD : 0);
+    return (flags & MSG_MORE ? ENGINE_MORE : 0) | (flags & MSG_EOR ? ENGINE_RECORD : 0) |
+           (flags & MSG_OOB ? ENGINE_URGENT : 0);
 }
 
 static ssize_t send_all(struct engine_socket *socket, int fd, const struct iovec *iov, size_t count,
@@ -53,7 +54,7 @@ ssize_t transmit(struct engine_socket *socket, int fd, const struct iovec *iov, 
 {
     if (socket == NULL)
         return descriptors_inherited(fd);
-    if (flags & (MSG_OOB | MSG_FASTOPEN))
+    if (flags & MSG_FASTOPEN)
         return -EOPNOTSUPP;
     ssize_t bytes = iov_bytes(iov, count);
     if (bytes < 0)

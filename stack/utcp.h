@@ -96,6 +96,7 @@ struct utcp_slice {
     X(delack_min, 40 * UTCP_MSEC, 0, UTCP_SEC, ns, "least delay of an ACK (Linux: 40 ms)") \
     X(delack_max, 200 * UTCP_MSEC, 0, UTCP_SEC, ns, \
       "greatest delay of an ACK, 0 = each segment is acknowledged at once (RFC 1122: 500 ms)") \
+    X(stdurg, 0, 0, 1, bool, "the urgent pointer is of the last urgent byte (RFC 1122), not behind it") \
     X(keepalive_idle, 7200 * UTCP_SEC, UTCP_SEC, 32767 * UTCP_SEC, ns, \
       "silence before a keep-alive, where the program asks for them (RFC 9293: 2 h)") \
     X(keepalive_interval, 75 * UTCP_SEC, UTCP_SEC, 32767 * UTCP_SEC, ns, "between keep-alives (Linux: 75 s)") \
@@ -237,6 +238,7 @@ int utcp_set_mtu(struct utcp_stack *stack, uint32_t mtu_bytes, utcp_time now);
 enum utcp_ready {
     UTCP_IN = 1,    /* data, end of data, an error, or a connection to accept */
     UTCP_OUT = 2,   /* room to send: a third of the buffer, as Linux */
+    UTCP_PRI = 32,  /* an urgent byte waits */
     UTCP_RDHUP = 4, /* the peer has said FIN */
     UTCP_HUP = 8,   /* both directions are shut, or the connection is gone */
     UTCP_ERR = 16,  /* an error waits for utcp_take_error() or is sticky */
@@ -284,6 +286,7 @@ long utcp_send_space(struct utcp_conn *conn, struct utcp_slice space[2]);
 enum utcp_send_flags {
     UTCP_SEND_MORE = 1,   /* more follows at once: no PSH */
     UTCP_SEND_RECORD = 2, /* what follows goes in packets of its own (MSG_EOR) */
+    UTCP_SEND_URGENT = 4, /* the last byte is urgent (MSG_OOB) */
 };
 void utcp_send_commit(struct utcp_conn *conn, size_t len, unsigned flags, utcp_time now);
 
@@ -293,6 +296,13 @@ void utcp_send_commit(struct utcp_conn *conn, size_t len, unsigned flags, utcp_t
  * drops the first len of them and may open the window. One receiver at a time.
  */
 long utcp_receive_data(struct utcp_conn *conn, struct utcp_slice data[2]);
+
+/* The urgent byte, which is taken unless peek is set, though the mark stays: 1 = there it is; 0 = it will
+ * not come any more; -EAGAIN = it is announced; -EINVAL = there is none, or it is inline. */
+int utcp_receive_urgent(struct utcp_conn *conn, uint8_t *byte, bool peek);
+
+/* True when the next byte of the stream is the urgent one, or was: receiving has stopped there. */
+bool utcp_at_mark(const struct utcp_conn *conn);
 void utcp_receive_commit(struct utcp_conn *conn, size_t len, utcp_time now);
 
 enum utcp_shutdown { UTCP_SHUT_RD = 1, UTCP_SHUT_WR = 2 };
@@ -315,6 +325,7 @@ int utcp_take_error(struct utcp_conn *conn);
 
 enum utcp_option {
     UTCP_OPT_NODELAY,   /* bool: Nagle off */
+    UTCP_OPT_OOBINLINE, /* bool: the urgent byte is part of the stream */
     UTCP_OPT_CORK,      /* bool: short segments wait until it is off, at least 200 ms (TCP_CORK) */
     UTCP_OPT_QUICKACK,  /* bool: ACKs are not delayed, until the program answers; not for good */
     UTCP_OPT_REUSEADDR, /* bool: bind over connections in TIME-WAIT */
@@ -379,7 +390,8 @@ struct utcp_info {
     uint8_t snd_wscale, rcv_wscale; /* shift counts */
     bool wscale_ok;
     uint64_t srtt, rttvar, rto;      /* ns, 0 = no sample yet */
-    uint32_t rcv_queued;             /* bytes that wait to be received */
+    bool at_mark;                    /* the urgent byte is next */
+    uint32_t rcv_queued;             /* bytes that wait to be received, as far as the mark */
     uint32_t snd_queued, snd_unsent; /* bytes not acknowledged, and of these not sent yet */
     uint32_t retransmits;            /* time-outs in a row */
     uint64_t total_retransmits;      /* segments */
@@ -436,6 +448,7 @@ void utcp_info(const struct utcp_conn *conn, utcp_time now, struct utcp_info *in
     X(tcp_retransmits, "TCP segments sent again") \
     X(tcp_timeouts, "retransmission time-outs") \
     X(tcp_keepalives, "keep-alive probes sent") \
+    X(tcp_urgent, "urgent bytes announced by peers") \
     X(tcp_fast_retransmits, "fast retransmits") \
     X(tcp_dup_acks, "duplicate ACKs received") \
     X(tcp_out_of_order, "segments received out of order") \

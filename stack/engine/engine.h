@@ -119,6 +119,7 @@ enum {
     ENGINE_DISCARD = 2, /* receive: drop the bytes, write nothing (MSG_TRUNC) */
     ENGINE_MORE = 4,    /* send: more will follow at once (MSG_MORE) */
     ENGINE_RECORD = 8,  /* send: what follows goes in packets of its own (MSG_EOR) */
+    ENGINE_URGENT = 16, /* send: the last byte is urgent (MSG_OOB) */
 };
 
 /*
@@ -133,6 +134,10 @@ ssize_t engine_send(struct engine_socket *socket, int fd, const struct iovec *io
 ssize_t engine_receive(struct engine_socket *socket, int fd, const struct iovec *iov, int iov_count,
                        unsigned flags);
 
+/* The urgent byte (MSG_OOB): 1 = it is in *byte, 0 = it will not come any more; -EAGAIN = it is announced;
+ * -EINVAL = there is none. */
+int engine_receive_urgent(struct engine_socket *socket, int fd, char *byte, bool peek);
+
 /* how is SHUT_RD, SHUT_WR or SHUT_RDWR. -ENOTCONN. */
 int engine_shutdown(struct engine_socket *socket, int fd, int how);
 
@@ -145,6 +150,7 @@ int engine_take_error(struct engine_socket *socket);
 /* Options that the protocol knows; all others are the shim's to remember. */
 enum engine_option {
     ENGINE_NODELAY,        /* bool */
+    ENGINE_OOBINLINE,      /* bool */
     ENGINE_CORK,           /* bool */
     ENGINE_QUICKACK,       /* bool */
     ENGINE_KEEPALIVE,      /* bool */
@@ -179,6 +185,7 @@ struct engine_status {
     bool connecting;   /* the handshake is under way */
     bool wscale_ok;
     struct engine_endpoint local, remote;
+    bool at_mark;           /* the urgent byte is next: SIOCATMARK */
     uint32_t readable;      /* bytes that wait: FIONREAD */
     uint32_t unacked_bytes; /* sent or not, not acknowledged: SIOCOUTQ */
     uint32_t unsent_bytes;  /* SIOCOUTQNSD */

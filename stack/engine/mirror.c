@@ -8,6 +8,7 @@
  *
  *	readable	the engine sends one byte; the receive that leaves nothing behind takes it
  *			out. While it lies there no second one is sent.
+ *	urgent byte	the engine sends one byte out of band; whoever takes the urgent one takes that.
  *	not writable	the calling thread writes filler into the program's own end. Its send
  *			buffer is the smallest there is (4608 bytes), of which a quarter may be
  *			used while it counts as writable: one skb of 1024 bytes (2304 with its
@@ -103,6 +104,7 @@ bool mirror_differs(const struct engine_socket *socket, unsigned ready)
     if (socket->phase != SOCKET_ACTIVE)
         return socket->phase == SOCKET_LISTENING && (ready & UTCP_IN);
     return ((ready & UTCP_IN) && !socket->has_byte) || ((ready & UTCP_OUT) && filled(socket)) ||
+           ((ready & UTCP_PRI) && !socket->has_urgent) ||
            ((ready & UTCP_RDHUP) && !(socket->shut & UTCP_SHUT_WR)) ||
            ((ready & UTCP_HUP) && !(socket->shut & UTCP_SHUT_RD)) || (ready & UTCP_ERR);
 }
@@ -111,6 +113,13 @@ static void show_readable(struct engine_socket *socket)
 {
     if (!socket->has_byte)
         socket->has_byte = sys_send(socket->end, filler, 1, MSG_DONTWAIT) == 1;
+}
+
+/* The kernel sends SIGURG for that, too, to whom the program has named with F_SETOWN. */
+static void show_urgent(struct engine_socket *socket)
+{
+    if (!socket->has_urgent)
+        socket->has_urgent = sys_send(socket->end, filler, 1, MSG_DONTWAIT | MSG_OOB) == 1;
 }
 
 static void show_writable(struct engine_socket *socket)
@@ -161,6 +170,8 @@ void mirror_sync(struct engine_socket *socket)
     }
     if (ready & UTCP_IN)
         show_readable(socket);
+    if (ready & UTCP_PRI)
+        show_urgent(socket);
     if (ready & UTCP_OUT)
         show_writable(socket);
     if (ready & UTCP_HUP)
@@ -184,16 +195,33 @@ int mirror_fill(struct engine_socket *socket, int fd)
     return 0;
 }
 
-int mirror_take(struct engine_socket *socket, int fd)
+/* The kernel leaves a place where the byte was, which must not look like something to read. */
+static void take_urgent(struct engine_socket *socket, int fd)
 {
     char byte;
 
-    if (socket->end < 0 || !socket->has_byte || socket->shut ||
-        (utcp_ready(socket->conn) & UTCP_IN))
+    sys_recv(fd, &byte, sizeof byte, MSG_DONTWAIT | MSG_OOB);
+    socket->has_urgent = false;
+    if (!socket->has_byte)
+        sys_recv(fd, &byte, sizeof byte, MSG_DONTWAIT);
+}
+
+int mirror_take(struct engine_socket *socket, int fd)
+{
+    unsigned ready = utcp_ready(socket->conn);
+    bool urgent = socket->has_urgent && !(ready & UTCP_PRI);
+    bool read = socket->has_byte && !socket->shut && !(ready & UTCP_IN);
+    char byte;
+
+    if (socket->end < 0 || (!urgent && !read))
         return 0;
     if (!mirror_is(socket, fd))
         return -EBADF;
-    sys_recv(fd, &byte, sizeof byte, MSG_DONTWAIT);
-    socket->has_byte = false;
+    if (urgent)
+        take_urgent(socket, fd);
+    if (read)
+        sys_recv(fd, &byte, sizeof byte, MSG_DONTWAIT);
+    if (read)
+        socket->has_byte = false;
     return 0;
 }

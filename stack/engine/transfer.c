@@ -112,10 +112,12 @@ static long send_space(struct engine_socket *socket, int fd, struct utcp_slice s
     return error ? error : -EAGAIN;
 }
 
-/* A record ends where the program's bytes do. */
+/* A record ends where the program's bytes do, and the last of them is the urgent one. */
 static unsigned commit_flags(unsigned flags, const struct cursor *cursor)
 {
-    return send_flags_to_core(cursor->count > 0 ? flags & ~(unsigned)ENGINE_RECORD : flags);
+    if (cursor->count > 0)
+        flags &= ~(unsigned)(ENGINE_RECORD | ENGINE_URGENT);
+    return send_flags_to_core(flags);
 }
 
 static ssize_t send_locked(struct engine_socket *socket, int fd, struct cursor *cursor,
@@ -193,7 +195,7 @@ static ssize_t receive_locked(struct engine_socket *socket, int fd, struct curso
             break;
         utcp_receive_commit(socket->conn, len, engine_now());
         mirror_take(socket, fd);
-    } while (cursor->count > 0 && !error_waits(socket));
+    } while (cursor->count > 0 && !error_waits(socket) && !utcp_at_mark(socket->conn));
     return received || waiting >= 0 ? received : waiting;
 }
 
@@ -212,5 +214,21 @@ ssize_t engine_receive(struct engine_socket *socket, int fd, const struct iovec 
     engine_unlock_waking();
     pthread_mutex_unlock(&socket->receive_lock);
     sys_block_signals(signals);
+    return result;
+}
+
+int engine_receive_urgent(struct engine_socket *socket, int fd, char *byte, bool peek)
+{
+    uint64_t signals;
+    uint8_t value = 0;
+    int result = engine_enter(socket, &signals);
+
+    if (result)
+        return result;
+    result = socket->conn ? utcp_receive_urgent(socket->conn, &value, peek) : -EINVAL;
+    if (result > 0 && !peek)
+        mirror_take(socket, fd);
+    *byte = (char)value;
+    engine_leave(signals);
     return result;
 }

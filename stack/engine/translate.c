@@ -21,6 +21,7 @@ struct engine_endpoint endpoint_from_core(const struct utcp_endpoint *core)
 
 static const enum utcp_option core_options[ENGINE_OPTIONS] = {
     [ENGINE_NODELAY] = UTCP_OPT_NODELAY,
+    [ENGINE_OOBINLINE] = UTCP_OPT_OOBINLINE,
     [ENGINE_CORK] = UTCP_OPT_CORK,
     [ENGINE_QUICKACK] = UTCP_OPT_QUICKACK,
     [ENGINE_KEEPALIVE] = UTCP_OPT_KEEPALIVE,
@@ -47,6 +48,7 @@ static const struct {
     uint64_t least, most;
 } option_range[ENGINE_OPTIONS] = {
     [ENGINE_NODELAY] = {0, 1},
+    [ENGINE_OOBINLINE] = {0, 1},
     [ENGINE_CORK] = {0, 1},
     [ENGINE_QUICKACK] = {0, 1},
     [ENGINE_KEEPALIVE] = {0, 1},
@@ -76,7 +78,8 @@ enum utcp_option option_to_core(enum engine_option option)
 unsigned send_flags_to_core(unsigned flags)
 {
     return (flags & ENGINE_MORE ? UTCP_SEND_MORE : 0) |
-           (flags & ENGINE_RECORD ? UTCP_SEND_RECORD : 0);
+           (flags & ENGINE_RECORD ? UTCP_SEND_RECORD : 0) |
+           (flags & ENGINE_URGENT ? UTCP_SEND_URGENT : 0);
 }
 
 bool option_in_range(enum engine_option option, uint64_t value)
@@ -160,6 +163,7 @@ void status_fill(struct engine_status *status, const struct utcp_info *info, utc
         .wscale_ok = info->wscale_ok,
         .local = endpoint_from_core(&info->local),
         .remote = endpoint_from_core(&info->remote),
+        .at_mark = info->at_mark,
         .readable = info->rcv_queued,
         .unacked_bytes = info->snd_queued,
         .unsent_bytes = info->snd_unsent,

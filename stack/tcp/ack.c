@@ -58,6 +58,7 @@ static void take_new_ack(struct utcp_conn *conn, tcp_seq ack, struct delivery *d
     flight_take_ack(conn, ack, sack_note_delivery, delivery);
     free_acknowledged(conn, ack);
     conn->snd_una = ack;
+    conn->urgent.snd_up = seq_max(conn->urgent.snd_up, ack);
     chunks_drop(conn);
     /* RFC 6298 (5.3): "When an ACK is received that acknowledges new data, restart the
      * retransmission timer". */

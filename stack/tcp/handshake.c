@@ -74,7 +74,7 @@ void tcp_start_sending(struct utcp_conn *conn, const struct utcp_conn *predecess
         succeed(conn, predecessor);
     conn->snd_una = conn->snd_nxt = conn->iss;
     conn->snd_buf_seq = conn->iss + 1;
-    conn->snd_sml = conn->uncorked = conn->iss;
+    conn->urgent.snd_up = conn->iss;
     chunks_start(conn, conn->snd_buf_seq);
     conn->rcv_wscale = choose_wscale(conn);
     tcp_look_up_path(conn);
@@ -137,6 +137,7 @@ void tcp_establish(struct utcp_conn *conn, const struct tcp_segment *segment)
 
     conn->snd_una = conn->iss + 1;
     conn->snd_nxt = seq_max(conn->snd_nxt, conn->snd_una);
+    conn->snd_sml = conn->uncorked = conn->urgent.snd_up = conn->snd_una;
     conn->send_syn = false;
     got_through(conn);
     tcp_timer_stop(conn, TIMER_RETRANSMIT);
@@ -174,6 +175,7 @@ static void inherit(struct utcp_conn *child, const struct utcp_conn *listener)
     child->rcv_fixed = listener->rcv_fixed;
     child->nodelay = listener->nodelay;
     child->cork = listener->cork;
+    child->urgent.is_inline = listener->urgent.is_inline;
     child->reuse_addr = listener->reuse_addr;
     child->reuse_port = listener->reuse_port;
     child->ttl = listener->ttl;

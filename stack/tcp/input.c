@@ -364,7 +364,7 @@ static bool orphan_got_data(const struct utcp_conn *conn, const struct tcp_segme
            seq_gt(segment->seq + segment->payload_len, conn->rcv_nxt);
 }
 
-/* "Seventh, process the segment text", and "Eighth, check the FIN bit" */
+/* "Sixth, check the URG bit", "Seventh, process the segment text", and "Eighth, check the FIN bit" */
 static void take_text_and_fin(struct utcp_conn *conn, const struct tcp_segment *segment)
 {
     bool had_fin = conn->fin_received;
@@ -374,6 +374,7 @@ static void take_text_and_fin(struct utcp_conn *conn, const struct tcp_segment *
         tcp_finish(conn, 0);
         return;
     }
+    urgent_take(conn, segment);
     tcp_take_text(conn, segment);
     if (conn->acks_due > 0)
         stack_want_send(conn);

@@ -23,6 +23,8 @@ static bool *find_flag(struct utcp_conn *conn, enum utcp_option option)
         return &conn->reuse_addr;
     case UTCP_OPT_REUSEPORT:
         return &conn->reuse_port;
+    case UTCP_OPT_OOBINLINE:
+        return &conn->urgent.is_inline;
     case UTCP_OPT_CORK:
         return &conn->cork;
     default:
@@ -177,6 +179,8 @@ uint64_t utcp_get_option(const struct utcp_conn *conn, enum utcp_option option)
         return conn->reuse_addr;
     case UTCP_OPT_REUSEPORT:
         return conn->reuse_port;
+    case UTCP_OPT_OOBINLINE:
+        return conn->urgent.is_inline;
     case UTCP_OPT_CORK:
         return conn->cork;
     case UTCP_OPT_KEEPALIVE:

@@ -99,19 +99,20 @@ static bool short_segment_allowed(const struct utcp_conn *conn, uint32_t len, bo
         return true;
     if (is_corked(conn))
         return false;
-    if (is_rest && (conn->nodelay || conn->fin_queued || !short_in_flight(conn)))
+    if (is_rest &&
+        (conn->nodelay || urgent_is_due(conn) || conn->fin_queued || !short_in_flight(conn)))
         return true;
     return len >= conn->snd_wnd_max / 2;
 }
 
-/* In whole segments. */
+/* In whole segments; one alone while an urgent pointer must be told, which is another in each. */
 static uint32_t largest_resent(const struct utcp_conn *conn)
 {
     uint32_t payload = segment_payload(conn);
     uint32_t burst = min_u32((uint32_t)conn->stack->settings.gso, pacing_burst(conn));
     uint32_t most = burst / payload * payload;
 
-    return most > payload ? most : payload;
+    return most > payload && !urgent_is_due(conn) ? most : payload;
 }
 
 /* As Linux (tcp_cwnd_test()), new data goes in two packets for each window at least. */
@@ -343,12 +344,12 @@ static bool plan_at_pace(struct utcp_conn *conn, struct plan *plan)
 }
 
 /* As Linux probes: an old sequence number and no data. The peer must answer with its window; unlike
- * a byte beyond the window, there is nothing it could half accept. */
+ * a byte beyond the window, there is nothing it could half accept. An urgent pointer has to be accepted. */
 static bool plan_probe(const struct utcp_conn *conn, struct plan *plan)
 {
     if (!conn->probe_now)
         return false;
-    *plan = (struct plan){.seq = conn->snd_una - 1, .flags = TCP_ACK};
+    *plan = (struct plan){.seq = conn->snd_una - !urgent_is_due(conn), .flags = TCP_ACK};
     return true;
 }
 
@@ -438,6 +439,7 @@ static void write_packet(struct utcp_conn *conn, const struct plan *plan,
     if (syn)
         segment.flags |= ecn_syn_flags(conn);
     ip.tos |= ecn_write(conn, &segment);
+    urgent_write(conn, &segment);
     *packet = (struct utcp_packet){.tcp_offset = IPV4_HEADER, .payload_len = plan->len};
     tcp_len = tcp_write(packet->header + IPV4_HEADER, &segment);
     packet->header_len = IPV4_HEADER + tcp_len;

@@ -10,6 +10,7 @@
  *	reassemble.c the receive buffer and its window
  *	keepalive.c asks a peer that is silent
  *	options.c   the options of a connection
+ *	urgent.c    the byte out of band
  *	delack.c    when to acknowledge what has come in order
  *	output.c    decides what is sent, one segment at a time
  *	chunks.c    the send buffer, as it was written
@@ -116,6 +117,23 @@ struct delack {
     uint32_t quick;    /* so many ACKs go at once */
     uint64_t delay;    /* ns, 0 = nothing has come yet */
     utcp_time last_at; /* when something came last */
+};
+
+enum urgent_state {
+    URGENT_NONE,
+    URGENT_ANNOUNCED, /* the byte is still to come */
+    URGENT_HERE,
+    URGENT_READ, /* the user has it; the mark is still there */
+};
+
+/* The byte that came out of band, and where our own is: see urgent.c. */
+struct urgent {
+    enum urgent_state state;
+    tcp_seq at; /* the byte's number */
+    uint8_t byte;
+    bool is_inline;  /* the user wants it in the stream */
+    uint32_t hidden; /* 1 = what the user receives now lies behind the byte */
+    tcp_seq snd_up;  /* SND.UP: the number behind ours */
 };
 
 /* Keep-alives: see keepalive.c. Times in ns. */
@@ -296,6 +314,7 @@ struct utcp_conn {
     uint64_t user_timeout; /* RFC 9293 section 3.8.3: how long that may last, ns, 0 = no bound */
     uint64_t syn_retries;
     struct keepalive keepalive;
+    struct urgent urgent;
     utcp_time timers[TIMERS]; /* UTCP_NEVER = not running */
     utcp_time oow_ack_time;   /* when a segment outside the window was last answered */
 
@@ -703,6 +722,29 @@ void buffers_on_ack(struct utcp_conn *conn);
 /* The user's size, bytes: it follows nothing any more. */
 void buffers_set_receive(struct utcp_conn *conn, uint32_t bytes);
 void buffers_set_send(struct utcp_conn *conn, uint32_t bytes);
+
+/* ---- urgent.c ---- */
+
+/* What a segment that is taken says of urgent data. */
+void urgent_take(struct utcp_conn *conn, const struct tcp_segment *segment);
+
+/* How many bytes may be received in one go, and how many to leave out before them. */
+uint32_t urgent_stretch(struct utcp_conn *conn, uint32_t *skip);
+
+/* How many bytes of the stream wait. */
+uint32_t urgent_readable(const struct utcp_conn *conn);
+
+/* Bytes have been taken out of the receive buffer. */
+void urgent_on_read(struct utcp_conn *conn);
+
+/* The byte that was queued last is urgent. */
+void urgent_mark(struct utcp_conn *conn);
+
+/* True while the peer has not acknowledged an urgent byte of ours. */
+bool urgent_is_due(const struct utcp_conn *conn);
+
+/* Adds what a segment has to say of it. */
+void urgent_write(const struct utcp_conn *conn, struct tcp_segment *segment);
 
 /* ---- keepalive.c ---- */
 

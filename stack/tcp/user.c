@@ -203,6 +203,8 @@ void utcp_send_commit(struct utcp_conn *conn, size_t len, unsigned flags, utcp_t
     ring_append(&conn->snd_buf, len);
     chunks_append(conn, (uint32_t)len, flags);
     conn->more = (flags & UTCP_SEND_MORE) != 0;
+    if ((flags & UTCP_SEND_URGENT) != 0)
+        urgent_mark(conn);
     tcp_timer_review(conn);
     stack_want_send(conn);
     stack_want_tell(conn);
@@ -212,9 +214,11 @@ void utcp_send_commit(struct utcp_conn *conn, size_t len, unsigned flags, utcp_t
 
 long utcp_receive_data(struct utcp_conn *conn, struct utcp_slice data[2])
 {
-    if (conn->rcv_buf.len > 0) {
-        ring_slices(&conn->rcv_buf, 0, conn->rcv_buf.len, data);
-        return (long)conn->rcv_buf.len;
+    uint32_t skip, len = urgent_stretch(conn, &skip);
+
+    if (len > 0) {
+        ring_slices(&conn->rcv_buf, skip, len, data);
+        return (long)len;
     }
     if (conn->error != 0)
         return utcp_take_error(conn);
@@ -228,7 +232,8 @@ long utcp_receive_data(struct utcp_conn *conn, struct utcp_slice data[2])
 void utcp_receive_commit(struct utcp_conn *conn, size_t len, utcp_time now)
 {
     set_now(conn, now);
-    ring_drop(&conn->rcv_buf, len);
+    ring_drop(&conn->rcv_buf, len + (len > 0 ? conn->urgent.hidden : 0));
+    urgent_on_read(conn);
     stack_want_tell(conn);
     if (!tcp_synchronized(conn->state))
         return;
@@ -360,7 +365,9 @@ unsigned utcp_ready(const struct utcp_conn *conn)
         return conn->accept_count > 0 ? UTCP_IN : 0;
     if (connecting(conn))
         return 0;
-    if (conn->rcv_buf.len > 0 || end_of_data || conn->error != 0)
+    if (conn->urgent.state == URGENT_HERE)
+        ready |= UTCP_PRI;
+    if (urgent_readable(conn) > 0 || end_of_data || conn->error != 0)
         ready |= UTCP_IN;
     if (gone || writable(conn))
         ready |= UTCP_OUT;
@@ -470,7 +477,8 @@ void utcp_info(const struct utcp_conn *conn, utcp_time now, struct utcp_info *in
         .srtt = conn->rtt.srtt,
         .rttvar = conn->rtt.rttvar,
         .rto = rtt_rto(&conn->rtt, &conn->stack->settings, conn->backoff),
-        .rcv_queued = (uint32_t)conn->rcv_buf.len,
+        .rcv_queued = urgent_readable(conn),
+        .at_mark = utcp_at_mark(conn),
         .snd_queued = (uint32_t)conn->snd_buf.len,
         .snd_unsent = unsent_bytes(conn),
     };

@@ -298,6 +298,19 @@ ssize_t engine_receive(struct engine_socket *socket, int fd, const struct iovec 
     return got;
 }
 
+int engine_receive_urgent(struct engine_socket *socket, int fd, char *byte, bool peek)
+{
+    uint8_t value = 0;
+    int got;
+
+    (void)fd;
+    world_lock();
+    got = utcp_receive_urgent(socket->conn, &value, peek);
+    world_unlock();
+    *byte = (char)value;
+    return got;
+}
+
 int engine_shutdown(struct engine_socket *socket, int fd, int how)
 {
     int error;

@@ -375,6 +375,7 @@ static void describe_next(char text[TEXT_MAX], bool with_time, uint8_t flags_see
     packet = next_sent();
     world.ecn_sent = packet.bytes[1] & 3;
     if (parse(&packet, &segment)) {
+        world.urgent_sent = segment.urgent;
         segment.seq -= world.iss;
         /* Without the ACK bit the field must be 0 as it is. */
         if ((segment.flags & TCP_ACK) != 0)
@@ -517,6 +518,7 @@ void inject_with(unsigned flags, tcp_seq seq, tcp_seq ack, uint16_t window, uint
         .flags = (uint8_t)flags,
         .window = window,
         .payload_len = len,
+        .urgent = world.urgent,
         .options = options,
     };
 

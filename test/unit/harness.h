@@ -75,6 +75,8 @@ struct peer {
  * peer_clock  what the peer's clock shows at the beginning, ms
  * ecn         the two bits of the IP header that injected segments have
  * ecn_sent    those of the packet that was expected last
+ * urgent      the pointer that injected segments have
+ * urgent_sent that of the packet that was expected last
  * held        packets stay in the stack until it is false and release() is called
  */
 struct world {
@@ -90,6 +92,7 @@ struct world {
     bool peer_scales;
     bool timestamps, silent;
     uint8_t ecn, ecn_sent;
+    uint16_t urgent, urgent_sent;
     uint32_t peer_clock, ts_offset, ts_last; /* of ours: what it shows at time 0, and last showed */
     utcp_time began;
     bool held;
