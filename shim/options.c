@@ -42,7 +42,6 @@ enum word {
     WORD_DONTROUTE,
     WORD_BINDTODEVICE, /* index of the interface */
     WORD_TIMESTAMP,
-    WORD_DEFER_ACCEPT,
     WORD_FASTOPEN,
     WORD_FASTOPEN_CONNECT,
     WORD_LINGER2,
@@ -260,6 +259,36 @@ static int set_milliseconds(const struct call *call, const void *value, socklen_
 static int get_milliseconds(const struct call *call, void *value, socklen_t *size)
 {
     return get_time(call, value, size, NS_IN_MILLISECOND);
+}
+
+/* When so many time-outs of a SYN-ACK have passed, in seconds: the first after one, each later one twice
+ * as long as the one before, up to two minutes. These are Linux's figures, for what reads back. */
+static int64_t seconds_of_timeouts(int count)
+{
+    enum { LONGEST = 120 };
+    int64_t sum = 0, next = 1;
+    for (int i = 0; i < count; i++) {
+        sum += next;
+        next = next > LONGEST / 2 ? LONGEST : 2 * next;
+    }
+    return sum;
+}
+
+/* Seconds are made time-outs, and read back as what they came to. There is no error for any number. */
+static int set_deferral(const struct call *call, const void *value, socklen_t size)
+{
+    int number, count = 0;
+    int error = read_int(call, value, size, &number);
+    if (error < 0)
+        return error;
+    while (count < call->option->most && seconds_of_timeouts(count) < number)
+        count++;
+    return set_engine_value(call, (uint64_t)count);
+}
+
+static int get_deferral(const struct call *call, void *value, socklen_t *size)
+{
+    return write_int(call, value, size, (int)seconds_of_timeouts(get_engine_value(call)));
 }
 
 static int set_unsigned(const struct call *call, const void *value, socklen_t size)
@@ -588,6 +617,7 @@ static const struct option options[] = {
     {IPPROTO_TCP, TCP_KEEPINTVL, set_seconds, get_seconds, ENGINE_KEEPALIVE_INTERVAL, 0, 1, 32767},
     {IPPROTO_TCP, TCP_KEEPCNT, set_engine_number, get_engine, ENGINE_KEEPALIVE_COUNT, 0, 1, 127},
     {IPPROTO_TCP, TCP_SYNCNT, set_engine_number, get_engine, ENGINE_SYN_RETRIES, 0, 1, 127},
+    {IPPROTO_TCP, TCP_DEFER_ACCEPT, set_deferral, get_deferral, ENGINE_DEFER_ACCEPT, 0, 0, 255},
     {IPPROTO_TCP, TCP_USER_TIMEOUT, set_milliseconds, get_milliseconds, ENGINE_USER_TIMEOUT, 0, 0,
      INT_MAX},
     {IPPROTO_TCP, TCP_NOTSENT_LOWAT, set_unsigned, get_engine, ENGINE_NOTSENT_LOWAT, 0, 0, 0},
@@ -613,7 +643,6 @@ static const struct option options[] = {
      0},
     NUMBER(SOL_SOCKET, SO_INCOMING_CPU, WORD_INCOMING_CPU, -1, INT_MIN, INT_MAX),
 
-    NUMBER(IPPROTO_TCP, TCP_DEFER_ACCEPT, WORD_DEFER_ACCEPT, 0, INT_MIN, INT_MAX),
     NUMBER(IPPROTO_TCP, TCP_FASTOPEN, WORD_FASTOPEN, 0, 0, INT_MAX),
     NUMBER(IPPROTO_TCP, TCP_FASTOPEN_CONNECT, WORD_FASTOPEN_CONNECT, 0, 0, 1),
     NUMBER(IPPROTO_TCP, TCP_LINGER2, WORD_LINGER2, 60, INT_MIN, INT_MAX),
@@ -653,7 +682,8 @@ static bool is_engines(const struct option *option)
            option->set == set_engine_number || option->set == set_max_segment ||
            option->set == set_tos || option->set == set_ttl || option->set == set_congestion ||
            option->set == set_pacing_rate || option->set == set_unsigned ||
-           option->set == set_seconds || option->set == set_milliseconds;
+           option->set == set_seconds || option->set == set_milliseconds ||
+           option->set == set_deferral;
 }
 
 static bool was_set(const struct option *option, const struct engine_extra *extra)

@@ -337,6 +337,8 @@ enum utcp_option {
     UTCP_OPT_KEEPALIVE_COUNT,    /* probes without an answer: 1 to 127 */
     UTCP_OPT_USER_TIMEOUT,  /* ns that data may stay unacknowledged, 0 = as the retries have it */
     UTCP_OPT_SYN_RETRIES,   /* retransmissions of a SYN: 1 to 127 */
+    UTCP_OPT_DEFER_ACCEPT,  /* a listener's: so many time-outs of a SYN-ACK are waited for text, and
+                             * not for an ACK alone: 0 to 255 */
     UTCP_OPT_SND_BUF,       /* bytes; changes the limit, never below what is queued */
     UTCP_OPT_RCV_BUF,       /* bytes; before the handshake, later ones are remembered only */
     UTCP_OPT_MAXSEG,        /* bytes: greatest MSS to announce and use; reads as the one in

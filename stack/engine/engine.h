@@ -159,6 +159,7 @@ enum engine_option {
     ENGINE_KEEPALIVE_COUNT, /* 1 to 127 */
     ENGINE_USER_TIMEOUT,    /* ns, 0 = none */
     ENGINE_SYN_RETRIES,     /* 1 to 127 */
+    ENGINE_DEFER_ACCEPT,    /* time-outs of a SYN-ACK, 0 to 255 */
     ENGINE_REUSEADDR,       /* bool */
     ENGINE_REUSEPORT,       /* bool */
     ENGINE_SND_BUF,         /* bytes, as Linux counts them: the cost of packets included */

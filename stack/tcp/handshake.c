@@ -118,13 +118,18 @@ void tcp_learn_syn(struct utcp_conn *conn, const struct tcp_segment *segment)
     conn->snd_wl2 = segment->ack;
 }
 
-/* RFC 6298 section 3 (Karn): when the SYN went more than once only its timestamp can tell. */
+/* RFC 6298 section 3 (Karn): when the SYN went more than once only its timestamp can tell; but not once
+ * an ACK of it was put off. */
 static void measure_handshake(struct utcp_conn *conn, const struct tcp_options *options)
 {
     struct utcp_stack *stack = conn->stack;
-    uint64_t sample =
-        conn->syn_sent_at != 0 ? stack->now - conn->syn_sent_at : timestamps_rtt(conn, options);
+    utcp_time answered_at = conn->deferred_at != 0 ? conn->deferred_at : stack->now;
+    uint64_t sample = 0;
 
+    if (conn->syn_sent_at != 0)
+        sample = answered_at - conn->syn_sent_at;
+    else if (conn->deferred_at == 0)
+        sample = timestamps_rtt(conn, options);
     if (conn->syn_sent_at == 0 && sample == 0)
         return;
     rtt_sample(&conn->rtt, &stack->settings, sample, conn->snd_una, conn->snd_nxt);
@@ -157,6 +162,17 @@ void tcp_establish(struct utcp_conn *conn, const struct tcp_segment *segment)
     stack_want_send(conn);
 }
 
+/* Linux's TCP_DEFER_ACCEPT: a server whose clients speak first need not hear of them before. The ACK is
+ * as good as lost, but the SYN-ACK does not go again before the time is over: see timer.c. */
+bool tcp_defer_accept(struct utcp_conn *conn, const struct tcp_segment *segment)
+{
+    if (segment_len(segment) > 0 || conn->unanswered >= conn->defer_accept)
+        return false;
+    if (conn->deferred_at == 0)
+        conn->deferred_at = conn->stack->now;
+    return true;
+}
+
 /* Linux drops, and does not reset: the peer tries again, and by then there may be room. */
 static bool accept_queue_full(const struct utcp_conn *listener)
 {
@@ -171,6 +187,7 @@ static void inherit(struct utcp_conn *child, const struct utcp_conn *listener)
     child->notsent_lowat = listener->notsent_lowat;
     child->keepalive = listener->keepalive;
     child->user_timeout = listener->user_timeout;
+    child->defer_accept = listener->defer_accept;
     child->rcv_limit = child->rcv_wanted = listener->rcv_limit;
     child->rcv_fixed = listener->rcv_fixed;
     child->nodelay = listener->nodelay;
@@ -290,5 +307,6 @@ bool tcp_listen_ack(struct utcp_conn *listener, const struct tcp_segment *segmen
     (*conn)->snd_una = (*conn)->iss;
     (*conn)->snd_nxt = (*conn)->snd_buf_seq = (*conn)->iss + 1;
     (*conn)->send_syn = false;
+    (*conn)->defer_accept = 0;
     return true;
 }

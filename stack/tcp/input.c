@@ -302,6 +302,8 @@ static enum verdict finish_handshake(struct utcp_conn *conn, const struct tcp_se
         return DROP;
     }
     if (listener != NULL) {
+        if (tcp_defer_accept(conn, segment))
+            return DROP;
         /* No room: the SYN-ACK goes out again later, and so does the peer's ACK. As Linux. */
         if (listener->accept_count > listener->backlog)
             return DROP;

@@ -45,6 +45,8 @@ static struct number find_number(struct utcp_conn *conn, enum utcp_option option
         return (struct number){&conn->user_timeout, 0, INT32_MAX * UTCP_MSEC};
     case UTCP_OPT_SYN_RETRIES:
         return (struct number){&conn->syn_retries, 1, 127};
+    case UTCP_OPT_DEFER_ACCEPT:
+        return (struct number){&conn->defer_accept, 0, UINT8_MAX};
     case UTCP_OPT_NOTSENT_LOWAT:
         return (struct number){&conn->notsent_lowat, 0, UINT32_MAX};
     default:
@@ -195,6 +197,8 @@ uint64_t utcp_get_option(const struct utcp_conn *conn, enum utcp_option option)
         return conn->user_timeout;
     case UTCP_OPT_SYN_RETRIES:
         return conn->syn_retries;
+    case UTCP_OPT_DEFER_ACCEPT:
+        return conn->defer_accept;
     case UTCP_OPT_SND_BUF:
         return conn->snd_limit;
     case UTCP_OPT_RCV_BUF:

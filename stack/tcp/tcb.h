@@ -315,6 +315,8 @@ struct utcp_conn {
     uint64_t syn_retries;
     struct keepalive keepalive;
     struct urgent urgent;
+    uint64_t defer_accept;    /* so many time-outs a bare ACK does not end SYN-RECEIVED */
+    utcp_time deferred_at;    /* when such an ACK came first, 0 = never */
     utcp_time timers[TIMERS]; /* UTCP_NEVER = not running */
     utcp_time oow_ack_time;   /* when a segment outside the window was last answered */
 
@@ -466,6 +468,9 @@ void tcp_learn_syn(struct utcp_conn *conn, const struct tcp_segment *segment);
 
 /* Both SYNs are acknowledged. */
 void tcp_establish(struct utcp_conn *conn, const struct tcp_segment *segment);
+
+/* An ACK that would end SYN-RECEIVED is to be forgotten: the listener waits for text. */
+bool tcp_defer_accept(struct utcp_conn *conn, const struct tcp_segment *segment);
 
 /* A SYN for a listener. predecessor: as in tcp_start_sending(). */
 void tcp_listen_syn(struct utcp_conn *listener, const struct tcp_segment *segment,

@@ -123,6 +123,9 @@ static uint64_t retry_limit(const struct utcp_conn *conn)
 
     if (conn->state == TCP_SYN_SENT)
         return conn->syn_retries;
+    if (conn->state == TCP_SYN_RECEIVED && conn->deferred_at != 0 &&
+        conn->defer_accept > settings->synack_retries)
+        return conn->defer_accept;
     if (conn->state == TCP_SYN_RECEIVED)
         return settings->synack_retries;
     if (is_orphan(conn))
@@ -161,7 +164,8 @@ static void fire_retransmit(struct utcp_conn *conn)
     if (tcp_synchronized(conn->state)) {
         recovery_on_timeout(conn);
     } else {
-        conn->send_syn = true;
+        /* As Linux: a peer whose ACK was put off is asked for another when the time is over. */
+        conn->send_syn = conn->deferred_at == 0 || conn->unanswered >= conn->defer_accept;
         /* RFC 6298 (5.7) wants an RTO of 3 s after a lost SYN for hosts that begin with less; Linux
          * begins data with 1 s again, and so do we. */
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* How long a silent peer is waited for: keep-alives (RFC 9293 section 3.8.4), the user's time-out. */
+/* How long a silent peer is waited for: keep-alives (RFC 9293 section 3.8.4), the user's time-out,
+ * listeners that wait for text. */
 #include <errno.h>
 
 #include "harness.h"
@@ -287,6 +288,104 @@ static void a_listeners_patience_does_not_end_a_handshake(void **state)
     expect_connections(2);
 }
 
+/* ---- a listener that waits for text ---- */
+
+static void deferring_listener(unsigned timeouts)
+{
+    start_listening(1);
+    assert_int_equal(utcp_set_option(world.listener, UTCP_OPT_DEFER_ACCEPT, timeouts), 0);
+    inject_syn(S, 0, 0, plain_peer(WIN));
+    assert_int_equal(drop_sent(), 1);
+    advance_by(RTT);
+    inject(A, 1, 1, WIN, 0);
+    expect_nothing();
+    assert_int_equal(utcp_ready(world.listener), 0);
+}
+
+static void accept_it(void)
+{
+    world.conn = utcp_accept(world.listener, &world);
+    assert_non_null(world.conn);
+    expect_state(TCP_ESTABLISHED);
+}
+
+static void a_connection_is_accepted_with_its_first_text(void **state)
+{
+    (void)state;
+    deferring_listener(3);
+    advance_by(500 * UTCP_MSEC);
+    inject(PA, 1, 1, WIN, 100);
+    accept_it();
+    expect(A, 1, 101, WIN - 100, 0);
+    read_bytes(100);
+    /* The round trip ended with the ACK that was put off. */
+    assert_int_equal(world.conn->rtt.srtt, RTT);
+}
+
+static void a_fin_is_as_good_as_text(void **state)
+{
+    (void)state;
+    deferring_listener(3);
+    inject(FA, 1, 1, WIN, 0);
+    world.conn = utcp_accept(world.listener, &world);
+    assert_non_null(world.conn);
+    expect_state(TCP_CLOSE_WAIT);
+    expect(A, 1, 2, WIN - 1, 0);
+}
+
+/* Time-outs after 1, 3 and 7 seconds: with the last of them the SYN-ACK goes again. */
+static void who_says_nothing_is_asked_again_and_then_accepted(void **state)
+{
+    (void)state;
+    deferring_listener(3);
+    advance_by(7 * UTCP_SEC - RTT - 1);
+    expect_nothing();
+    inject(A, 1, 1, WIN, 0);
+    assert_int_equal(utcp_ready(world.listener), 0);
+    advance_by(1);
+    expect_syn(SA, 0, 1, ((struct peer){.window = WIN, .mss = 1460, .wscale = NO_WSCALE}));
+    inject(A, 1, 1, WIN, 0);
+    accept_it();
+    expect_nothing();
+}
+
+/* As Linux: the option may be the longer of the two. */
+static void a_long_deferral_outlasts_the_repetitions_of_a_syn_ack(void **state)
+{
+    (void)state;
+    world.settings.synack_retries = 1;
+    deferring_listener(4);
+    nothing_before(15 * UTCP_SEC - RTT);
+    expect_syn(SA, 0, 1, ((struct peer){.window = WIN, .mss = 1460, .wscale = NO_WSCALE}));
+    advance_by(60 * UTCP_SEC);
+    expect_nothing();
+    expect_connections(1);
+}
+
+static void until_an_ack_comes_the_syn_ack_goes_again_as_ever(void **state)
+{
+    (void)state;
+    start_listening(1);
+    assert_int_equal(utcp_set_option(world.listener, UTCP_OPT_DEFER_ACCEPT, 5), 0);
+    inject_syn(S, 0, 0, plain_peer(WIN));
+    assert_int_equal(drop_sent(), 1);
+    advance_by(3 * UTCP_SEC);
+    assert_int_equal(drop_sent(), 2);
+}
+
+/* A cookie leaves nothing behind that could wait. */
+static void a_cookie_that_returns_is_accepted_at_once(void **state)
+{
+    (void)state;
+    world.settings.syncookies = 2;
+    start_listening(1);
+    assert_int_equal(utcp_set_option(world.listener, UTCP_OPT_DEFER_ACCEPT, 5), 0);
+    inject_syn(S, 0, 0, plain_peer(WIN));
+    assert_int_equal(drop_sent(), 1);
+    inject(A, 1, 1, WIN, 0);
+    accept_it();
+}
+
 static void values_out_of_range_are_refused(void **state)
 {
     (void)state;
@@ -296,6 +395,7 @@ static void values_out_of_range_are_refused(void **state)
                      -EINVAL);
     assert_int_equal(utcp_set_option(world.conn, UTCP_OPT_KEEPALIVE_COUNT, 128), -EINVAL);
     assert_int_equal(utcp_set_option(world.conn, UTCP_OPT_SYN_RETRIES, 0), -EINVAL);
+    assert_int_equal(utcp_set_option(world.conn, UTCP_OPT_DEFER_ACCEPT, 256), -EINVAL);
 }
 
 int main(int argc, char *argv[])
@@ -320,6 +420,12 @@ int main(int argc, char *argv[])
         TEST(a_window_that_stays_closed_ends_it_too),
         TEST(a_syn_goes_again_as_often_as_the_user_says),
         TEST(a_listeners_patience_does_not_end_a_handshake),
+        TEST(a_connection_is_accepted_with_its_first_text),
+        TEST(a_fin_is_as_good_as_text),
+        TEST(who_says_nothing_is_asked_again_and_then_accepted),
+        TEST(a_long_deferral_outlasts_the_repetitions_of_a_syn_ack),
+        TEST(until_an_ack_comes_the_syn_ack_goes_again_as_ever),
+        TEST(a_cookie_that_returns_is_accepted_at_once),
         TEST(values_out_of_range_are_refused),
     };
 
