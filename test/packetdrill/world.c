@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "engine.h"
 #include "settings.h"
@@ -41,6 +42,7 @@ static struct {
     struct packet *first, **end; /* sent, and not yet asked for */
     struct waiter *waiters;
     unsigned awake; /* threads that were woken and have not read the clock since */
+    bool finishing; /* one of them has read it, and has the rest of its call to do */
 } world = {
     .lock = PTHREAD_MUTEX_INITIALIZER,
     .changed = PTHREAD_COND_INITIALIZER,
@@ -207,6 +209,7 @@ static void clock_was_read(void)
         return;
     owes_reading = false;
     world.awake--;
+    world.finishing = true;
     pthread_cond_broadcast(&world.changed);
 }
 
@@ -283,8 +286,23 @@ utcp_time world_read_clock(void)
     return world.now;
 }
 
+/* Behind the clock a thread wants packetdrill's own lock, which the main thread gives up only while it
+ * sleeps: so this sleep takes some real time. */
+static void let_finish(void)
+{
+    const struct timespec while_it_locks = {.tv_nsec = 5 * UTCP_MSEC};
+
+    if (!world.finishing)
+        return;
+    world.finishing = false;
+    pthread_mutex_unlock(&world.lock);
+    nanosleep(&while_it_locks, NULL);
+    pthread_mutex_lock(&world.lock);
+}
+
 void world_sleep(utcp_time duration)
 {
+    let_finish();
     pass_until(world.now + duration);
 }
 
