@@ -44,7 +44,6 @@ enum word {
     WORD_TIMESTAMP,
     WORD_FASTOPEN,
     WORD_FASTOPEN_CONNECT,
-    WORD_LINGER2,
     WORD_WINDOW_CLAMP,
     WORD_RECVERR,
     WORD_BIND_NO_PORT,
@@ -259,6 +258,28 @@ static int set_milliseconds(const struct call *call, const void *value, socklen_
 static int get_milliseconds(const struct call *call, void *value, socklen_t *size)
 {
     return get_time(call, value, size, NS_IN_MILLISECOND);
+}
+
+/* As Linux: 0 is the default, what is less is none at all, and there is no error for any number. */
+static int set_fin_wait2(const struct call *call, const void *value, socklen_t size)
+{
+    int number;
+    int error = read_int(call, value, size, &number);
+    if (error < 0)
+        return error;
+    if (number == 0)
+        return set_engine_value(call, UINT64_MAX);
+    if (number < 0)
+        return set_engine_value(call, 0);
+    if (number > call->option->most)
+        number = call->option->most;
+    return set_engine_value(call, (uint64_t)number * NS_IN_SECOND);
+}
+
+static int get_fin_wait2(const struct call *call, void *value, socklen_t *size)
+{
+    uint64_t time = engine_get_option(call->socket, ENGINE_FIN_WAIT2);
+    return write_int(call, value, size, time == 0 ? -1 : (int)(time / NS_IN_SECOND));
 }
 
 /* When so many time-outs of a SYN-ACK have passed, in seconds: the first after one, each later one twice
@@ -618,6 +639,7 @@ static const struct option options[] = {
     {IPPROTO_TCP, TCP_KEEPCNT, set_engine_number, get_engine, ENGINE_KEEPALIVE_COUNT, 0, 1, 127},
     {IPPROTO_TCP, TCP_SYNCNT, set_engine_number, get_engine, ENGINE_SYN_RETRIES, 0, 1, 127},
     {IPPROTO_TCP, TCP_DEFER_ACCEPT, set_deferral, get_deferral, ENGINE_DEFER_ACCEPT, 0, 0, 255},
+    {IPPROTO_TCP, TCP_LINGER2, set_fin_wait2, get_fin_wait2, ENGINE_FIN_WAIT2, 0, 0, 120},
     {IPPROTO_TCP, TCP_USER_TIMEOUT, set_milliseconds, get_milliseconds, ENGINE_USER_TIMEOUT, 0, 0,
      INT_MAX},
     {IPPROTO_TCP, TCP_NOTSENT_LOWAT, set_unsigned, get_engine, ENGINE_NOTSENT_LOWAT, 0, 0, 0},
@@ -645,7 +667,6 @@ static const struct option options[] = {
 
     NUMBER(IPPROTO_TCP, TCP_FASTOPEN, WORD_FASTOPEN, 0, 0, INT_MAX),
     NUMBER(IPPROTO_TCP, TCP_FASTOPEN_CONNECT, WORD_FASTOPEN_CONNECT, 0, 0, 1),
-    NUMBER(IPPROTO_TCP, TCP_LINGER2, WORD_LINGER2, 60, INT_MIN, INT_MAX),
     NUMBER(IPPROTO_TCP, TCP_WINDOW_CLAMP, WORD_WINDOW_CLAMP, 0, 0, INT_MAX),
     NUMBER(IPPROTO_TCP, TCP_SAVE_SYN, WORD_SAVE_SYN, 0, 0, 2),
     {IPPROTO_TCP, TCP_CONGESTION, set_congestion, get_congestion, ENGINE_CONGESTION, 0, 0, 0},
@@ -683,7 +704,7 @@ static bool is_engines(const struct option *option)
            option->set == set_tos || option->set == set_ttl || option->set == set_congestion ||
            option->set == set_pacing_rate || option->set == set_unsigned ||
            option->set == set_seconds || option->set == set_milliseconds ||
-           option->set == set_deferral;
+           option->set == set_deferral || option->set == set_fin_wait2;
 }
 
 static bool was_set(const struct option *option, const struct engine_extra *extra)

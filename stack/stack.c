@@ -272,6 +272,7 @@ static void init_conn(struct utcp_conn *conn, struct utcp_stack *stack)
     conn->rcv_limit = conn->rcv_wanted = (uint32_t)settings->rcv_buf;
     conn->mss_limit = (uint32_t)settings->mss;
     conn->syn_retries = settings->syn_retries;
+    conn->fin_wait2 = UINT64_MAX;
     conn->keepalive = (struct keepalive){.idle = settings->keepalive_idle,
                                          .interval = settings->keepalive_interval,
                                          .count = settings->keepalive_count};

@@ -339,6 +339,8 @@ enum utcp_option {
     UTCP_OPT_SYN_RETRIES,   /* retransmissions of a SYN: 1 to 127 */
     UTCP_OPT_DEFER_ACCEPT,  /* a listener's: so many time-outs of a SYN-ACK are waited for text, and
                              * not for an ACK alone: 0 to 255 */
+    UTCP_OPT_FIN_WAIT2,     /* ns that an orphan waits for the peer's FIN, 120 s at most; 0 = it is
+                             * reset instead, UINT64_MAX = the setting */
     UTCP_OPT_SND_BUF,       /* bytes; changes the limit, never below what is queued */
     UTCP_OPT_RCV_BUF,       /* bytes; before the handshake, later ones are remembered only */
     UTCP_OPT_MAXSEG,        /* bytes: greatest MSS to announce and use; reads as the one in

@@ -159,6 +159,7 @@ enum engine_option {
     ENGINE_KEEPALIVE_COUNT, /* 1 to 127 */
     ENGINE_USER_TIMEOUT,    /* ns, 0 = none */
     ENGINE_SYN_RETRIES,     /* 1 to 127 */
+    ENGINE_FIN_WAIT2,       /* ns to 120 s, 0 = a reset, UINT64_MAX = the setting */
     ENGINE_DEFER_ACCEPT,    /* time-outs of a SYN-ACK, 0 to 255 */
     ENGINE_REUSEADDR,       /* bool */
     ENGINE_REUSEPORT,       /* bool */

@@ -178,6 +178,8 @@ static uint64_t default_option(enum engine_option option)
         return settings->keepalive_count;
     case ENGINE_SYN_RETRIES:
         return settings->syn_retries;
+    case ENGINE_FIN_WAIT2:
+        return settings->fin_wait2;
     case ENGINE_TTL:
         return settings->ttl;
     case ENGINE_MAXSEG:
@@ -193,6 +195,7 @@ static uint64_t default_option(enum engine_option option)
     }
 }
 
+/* UINT64_MAX takes a word back: what is set to it has its default. */
 uint64_t engine_get_option(struct engine_socket *socket, enum engine_option option)
 {
     uint64_t signals, value;
@@ -201,7 +204,7 @@ uint64_t engine_get_option(struct engine_socket *socket, enum engine_option opti
         return 0;
     if (socket->conn)
         value = utcp_get_option(socket->conn, option_to_core(option));
-    else if (socket->options_set & 1u << option)
+    else if (socket->options_set & 1u << option && socket->options[option] != UINT64_MAX)
         value = socket->options[option];
     else
         value = default_option(option);

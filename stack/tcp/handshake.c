@@ -187,6 +187,7 @@ static void inherit(struct utcp_conn *child, const struct utcp_conn *listener)
     child->notsent_lowat = listener->notsent_lowat;
     child->keepalive = listener->keepalive;
     child->user_timeout = listener->user_timeout;
+    child->fin_wait2 = listener->fin_wait2;
     child->defer_accept = listener->defer_accept;
     child->rcv_limit = child->rcv_wanted = listener->rcv_limit;
     child->rcv_fixed = listener->rcv_fixed;

@@ -89,6 +89,14 @@ static int set_tos(struct utcp_conn *conn, uint64_t value)
     return 0;
 }
 
+static int set_fin_wait2(struct utcp_conn *conn, uint64_t value)
+{
+    if (value > 120 * UTCP_SEC && value != UINT64_MAX)
+        return -EINVAL;
+    conn->fin_wait2 = value;
+    return 0;
+}
+
 static int set_buffer(struct utcp_conn *conn, uint64_t value,
                       void (*set)(struct utcp_conn *conn, uint32_t bytes))
 {
@@ -111,6 +119,8 @@ static int set_other(struct utcp_conn *conn, enum utcp_option option, uint64_t v
         return set_buffer(conn, value, buffers_set_send);
     case UTCP_OPT_RCV_BUF:
         return set_buffer(conn, value, buffers_set_receive);
+    case UTCP_OPT_FIN_WAIT2:
+        return set_fin_wait2(conn, value);
     case UTCP_OPT_MAXSEG:
         return set_max_segment(conn, value);
     case UTCP_OPT_TTL:
@@ -199,6 +209,8 @@ uint64_t utcp_get_option(const struct utcp_conn *conn, enum utcp_option option)
         return conn->syn_retries;
     case UTCP_OPT_DEFER_ACCEPT:
         return conn->defer_accept;
+    case UTCP_OPT_FIN_WAIT2:
+        return tcp_fin_wait2(conn);
     case UTCP_OPT_SND_BUF:
         return conn->snd_limit;
     case UTCP_OPT_RCV_BUF:

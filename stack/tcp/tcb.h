@@ -315,6 +315,7 @@ struct utcp_conn {
     uint64_t syn_retries;
     struct keepalive keepalive;
     struct urgent urgent;
+    uint64_t fin_wait2;       /* ns, UINT64_MAX = the setting: how long an orphan waits for a FIN */
     uint64_t defer_accept;    /* so many time-outs a bare ACK does not end SYN-RECEIVED */
     utcp_time deferred_at;    /* when such an ACK came first, 0 = never */
     utcp_time timers[TIMERS]; /* UTCP_NEVER = not running */
@@ -801,7 +802,10 @@ void tcp_timer_review(struct utcp_conn *conn);
 
 void tcp_enter_time_wait(struct utcp_conn *conn);
 
-/* The user is gone and the peer has not said FIN: waits for it no longer than the setting says. */
+/* ns that an orphan waits for the peer's FIN, as the user or the setting has it. */
+uint64_t tcp_fin_wait2(const struct utcp_conn *conn);
+
+/* The user is gone and the peer has not said FIN: waits for it so long, or does not and resets. */
 void tcp_start_fin_wait2_orphan(struct utcp_conn *conn);
 
 /* A deadline of conn has come. */

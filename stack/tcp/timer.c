@@ -104,11 +104,25 @@ void tcp_enter_time_wait(struct utcp_conn *conn)
     start_after(conn, TIMER_TIME_WAIT, conn->stack->settings.time_wait);
 }
 
-/* As Linux, where it is no more than an entry in a table: nobody is left to ask the peer for. */
+uint64_t tcp_fin_wait2(const struct utcp_conn *conn)
+{
+    return conn->fin_wait2 == UINT64_MAX ? conn->stack->settings.fin_wait2 : conn->fin_wait2;
+}
+
+/* As Linux (tcp_fin_time()): a FIN that is lost once, and goes again, must be in time. Nobody is left to
+ * send keep-alives for. */
 void tcp_start_fin_wait2_orphan(struct utcp_conn *conn)
 {
+    uint64_t time = tcp_fin_wait2(conn);
+    uint64_t least = 4 * conn->rtt.rto - conn->rtt.rto / 2;
+
+    if (time == 0) {
+        tcp_output_reset(conn);
+        tcp_finish(conn, 0);
+        return;
+    }
     tcp_timer_stop(conn, TIMER_KEEPALIVE);
-    start_after(conn, TIMER_TIME_WAIT, conn->stack->settings.fin_wait2);
+    start_after(conn, TIMER_TIME_WAIT, time > least ? time : least);
 }
 
 static bool is_orphan(const struct utcp_conn *conn)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* How long a silent peer is waited for: keep-alives (RFC 9293 section 3.8.4), the user's time-out,
- * listeners that wait for text. */
+ * listeners that wait for text, orphans that wait for a FIN. */
 #include <errno.h>
 
 #include "harness.h"
@@ -386,6 +386,77 @@ static void a_cookie_that_returns_is_accepted_at_once(void **state)
     accept_it();
 }
 
+/* ---- an orphan that waits for the peer's FIN ---- */
+
+static void an_orphan_waits_as_long_as_the_user_said(void **state)
+{
+    (void)state;
+    established_client(plain_peer(WIN));
+    set(UTCP_OPT_FIN_WAIT2, 5 * UTCP_SEC);
+    close_conn();
+    expect(FA, 1, 1, WIN, 0);
+    inject(A, 1, 2, WIN, 0);
+    advance_by(5 * UTCP_SEC - 1);
+    expect_connections(1);
+    advance_by(1);
+    expect_connections(0);
+    expect_nothing();
+}
+
+static void an_orphan_that_is_not_to_wait_is_reset_when_its_fin_is_acknowledged(void **state)
+{
+    (void)state;
+    established_client(plain_peer(WIN));
+    set(UTCP_OPT_FIN_WAIT2, 0);
+    close_conn();
+    expect(FA, 1, 1, WIN, 0);
+    inject(A, 1, 2, WIN, 0);
+    expect(RA, 2, 1, WIN, 0);
+    expect_connections(0);
+}
+
+static void one_that_is_half_closed_already_is_reset_by_close(void **state)
+{
+    (void)state;
+    established_client(plain_peer(WIN));
+    set(UTCP_OPT_FIN_WAIT2, 0);
+    assert_int_equal(utcp_shutdown(world.conn, UTCP_SHUT_WR, world.now), 0);
+    release();
+    expect(FA, 1, 1, WIN, 0);
+    inject(A, 1, 2, WIN, 0);
+    expect_nothing();
+    close_conn();
+    expect(RA, 2, 1, WIN, 0);
+    expect_connections(0);
+}
+
+/* As Linux: 3.5 RTOs. */
+static void a_fin_that_is_lost_once_is_in_time(void **state)
+{
+    (void)state;
+    established_client(plain_peer(WIN));
+    set(UTCP_OPT_FIN_WAIT2, 1);
+    assert_int_equal(utcp_shutdown(world.conn, UTCP_SHUT_WR, world.now), 0);
+    release();
+    expect(FA, 1, 1, WIN, 0);
+    advance_by(RTT);
+    inject(A, 1, 2, WIN, 0);
+    close_conn();
+    advance_by(3 * RTO);
+    expect_connections(1);
+    advance_by(RTO / 2);
+    expect_connections(0);
+}
+
+static void the_setting_counts_again_when_the_user_takes_his_word_back(void **state)
+{
+    (void)state;
+    established_client(plain_peer(WIN));
+    set(UTCP_OPT_FIN_WAIT2, 5 * UTCP_SEC);
+    assert_int_equal(utcp_set_option(world.conn, UTCP_OPT_FIN_WAIT2, UINT64_MAX), 0);
+    assert_int_equal(utcp_get_option(world.conn, UTCP_OPT_FIN_WAIT2), world.settings.fin_wait2);
+}
+
 static void values_out_of_range_are_refused(void **state)
 {
     (void)state;
@@ -396,6 +467,7 @@ static void values_out_of_range_are_refused(void **state)
     assert_int_equal(utcp_set_option(world.conn, UTCP_OPT_KEEPALIVE_COUNT, 128), -EINVAL);
     assert_int_equal(utcp_set_option(world.conn, UTCP_OPT_SYN_RETRIES, 0), -EINVAL);
     assert_int_equal(utcp_set_option(world.conn, UTCP_OPT_DEFER_ACCEPT, 256), -EINVAL);
+    assert_int_equal(utcp_set_option(world.conn, UTCP_OPT_FIN_WAIT2, 121 * UTCP_SEC), -EINVAL);
 }
 
 int main(int argc, char *argv[])
@@ -426,6 +498,11 @@ int main(int argc, char *argv[])
         TEST(a_long_deferral_outlasts_the_repetitions_of_a_syn_ack),
         TEST(until_an_ack_comes_the_syn_ack_goes_again_as_ever),
         TEST(a_cookie_that_returns_is_accepted_at_once),
+        TEST(an_orphan_waits_as_long_as_the_user_said),
+        TEST(an_orphan_that_is_not_to_wait_is_reset_when_its_fin_is_acknowledged),
+        TEST(one_that_is_half_closed_already_is_reset_by_close),
+        TEST(a_fin_that_is_lost_once_is_in_time),
+        TEST(the_setting_counts_again_when_the_user_takes_his_word_back),
         TEST(values_out_of_range_are_refused),
     };
 
