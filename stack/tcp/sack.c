@@ -77,6 +77,7 @@ static void take_duplicate(struct utcp_conn *conn, struct range range, struct de
         return;
     conn->stack->counters.tcp_dsacks++;
     conn->recovery.dsacks++;
+    delivery->answers_duplicate = true;
     /* Where nothing went again, the network has duplicated it. */
     delivery->dsack = conn->recovery.undo.undelivered > 0;
     if (probe->out && probe->resent && range.to == probe->high)

@@ -186,9 +186,10 @@ struct delivery {
     utcp_time first_at, last_at; /* the first and last sent of what had been sent once, 0 = none */
     bool duplicate;              /* RFC 5681 section 2 */
     bool resent;                 /* something that had been sent again was delivered */
-    bool original;    /* something sent once, before the present state began, was delivered */
-    bool reordered;   /* something sent once arrived after what was sent later */
-    bool dsack;       /* it told of a duplicate */
+    bool original;  /* something sent once, before the present state began, was delivered */
+    bool reordered; /* something sent once arrived after what was sent later */
+    bool answers_duplicate;
+    bool dsack;       /* ... of what is not known to be delivered */
     bool dsack_probe; /* ... which the tail loss probe was */
     bool ece;         /* it told of marks */
     uint32_t ts_echo; /* TSecr */

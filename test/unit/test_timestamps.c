@@ -367,6 +367,50 @@ static void an_echo_from_the_future_measures_nothing(void **state)
     assert_int_equal(world.conn->rtt.srtt, RTT);
 }
 
+/* The ACK that the first repetition had was lost, and this one answers the second. */
+static void an_answer_to_a_duplicate_measures_nothing(void **state)
+{
+    struct peer peer = timed_peer();
+    struct tcp_options options;
+    uint32_t first;
+
+    (void)state;
+    world.settings.sack = 1;
+    peer.sack = true;
+    established_server(peer);
+    write_bytes(100);
+    drop_sent();
+    advance_by(RTO);
+    drop_sent();
+    first = world.ts_last;
+    advance_by(2 * RTO);
+    drop_sent();
+    advance_by(RTT);
+    options = times(peer_time(), first);
+    options.sack_count = 1;
+    options.sack[0] = (struct range){1, 101};
+    inject_with(A, 1, 101, 10000, 0, options);
+    assert_int_equal(world.conn->snd_una, world.iss + 101);
+    assert_int_equal(world.conn->rtt.srtt, RTT);
+}
+
+/* The ACK of the first segment was lost, and the echo says that this one is of the second. */
+static void a_lost_ack_makes_no_round_trip_longer(void **state)
+{
+    (void)state;
+    world.settings.tail_probe = 0;
+    established_server(timed_peer());
+    assert_int_equal(utcp_set_option(world.conn, UTCP_OPT_NODELAY, 1), 0);
+    write_bytes(100);
+    drop_sent();
+    advance_by(100 * UTCP_MSEC);
+    write_bytes(100);
+    drop_sent();
+    advance_by(RTT);
+    inject(A, 1, 201, 10000, 0);
+    assert_int_equal(world.conn->rtt.srtt, RTT);
+}
+
 static void what_went_once_is_measured_finer_than_the_clock(void **state)
 {
     (void)state;
@@ -731,6 +775,8 @@ int main(int argc, char *argv[])
         TIMED(an_echo_of_the_original_measures_all_of_it),
         TIMED(an_echo_of_nothing_measures_nothing),
         TIMED(an_echo_from_the_future_measures_nothing),
+        TIMED(an_answer_to_a_duplicate_measures_nothing),
+        TIMED(a_lost_ack_makes_no_round_trip_longer),
         TIMED(what_went_once_is_measured_finer_than_the_clock),
         TIMED(a_repeated_syn_is_measured_by_its_echo),
         TIMED(a_repeated_syn_ack_is_measured_by_its_echo),
