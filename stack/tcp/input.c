@@ -2,7 +2,7 @@
 /*
  * SEGMENT ARRIVES, RFC 9293 section 3.10.7, in the RFC's order. Each step records facts in the
  * control block and says whether the segment goes on to the next one. Nothing is sent from here:
- * what is due is noted (acks_due, send_syn, retransmit_head), and output.c decides.
+ * what is due is noted (acks_due, send_syn), and plan.c decides.
  */
 #include <errno.h>
 

@@ -3,7 +3,7 @@
  * Pacing: a window spread over the round trip instead of sent at once. Off by default, as in Linux
  * without the fq queue; the setting turns it on, and SO_MAX_PACING_RATE for one connection.
  *
- * It is a gate in output.c. What has gone through closes it for as long as it takes at the rate, which
+ * It is a gate in plan.c. What has gone through closes it for as long as it takes at the rate, which
  * is Linux's: twice the window in a round trip in slow start, so that the window can double, and 1.2
  * times after that. The first ten segments of a connection are not held.
  */

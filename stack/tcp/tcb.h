@@ -12,7 +12,8 @@
  *	options.c   the options of a connection
  *	urgent.c    the byte out of band
  *	delack.c    when to acknowledge what has come in order
- *	output.c    decides what is sent, one segment at a time
+ *	plan.c      decides what is sent, one segment at a time
+ *	output.c    sends it
  *	chunks.c    the send buffer, as it was written
  *	congestion.c what congestion control may know of the connection
  *	cookies.c   SYN cookies
