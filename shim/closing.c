@@ -5,16 +5,45 @@
  */
 #include <errno.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #include "descriptors.h"
 #include "libc.h"
+#include "options.h"
 #include "process.h"
+#include "status.h"
+#include "wait.h"
+
+/*
+ * SO_LINGER with a time: a close waits until the peer has all that was written. Linux waits for the answer
+ * to the FIN, too; but that goes with the last copy of the descriptor, which another process may have. As
+ * there, O_NONBLOCK changes nothing, a signal ends it, and nobody waits who leaves something unread, for
+ * that is a reset.
+ */
+static void linger(int fd)
+{
+    struct timespec pause = {.tv_nsec = 1000000};
+    struct engine_socket *socket HELD = NULL;
+    if (!descriptors_find(fd, &socket) || socket == NULL)
+        return;
+    int64_t end_ns = monotonic_ns() + options_linger(socket) * INT64_C(1000000000);
+    int saved = errno;
+    while (monotonic_ns() < end_ns) {
+        struct engine_status status = status_of(socket);
+        if (status.readable > 0 || status.unacked_bytes == 0 || nanosleep(&pause, NULL) < 0)
+            break;
+        if (pause.tv_nsec < 50000000)
+            pause.tv_nsec *= 2;
+    }
+    errno = saved;
+}
 
 /* The entry goes first: once the kernel has closed the number, another thread may get it. */
 int close(int fd)
 {
     if (engine_owns_descriptor(fd))
         return (int)result(-EBADF);
+    linger(fd);
     descriptors_clear(fd);
     return libc.close(fd);
 }

@@ -505,6 +505,12 @@ static int set_linger(const struct call *call, const void *value, socklen_t size
     return remember(call, linger.l_onoff != 0 ? seconds + 1 : 0);
 }
 
+int options_linger(struct engine_socket *socket)
+{
+    int word = atomic_load(&linger_used) ? recall(socket, WORD_LINGER) : 0;
+    return word > 0 ? word - 1 : 0;
+}
+
 static int get_linger(const struct call *call, void *value, socklen_t *size)
 {
     int word = recall(call->socket, WORD_LINGER);

@@ -22,6 +22,9 @@ void options_inherit(struct engine_socket *accepted, int listener_fd, int fd);
 /* SO_RCVLOWAT: how many bytes a blocking receive waits for. */
 size_t options_low_water(struct engine_socket *socket);
 
+/* SO_LINGER: how many seconds a close waits for what was written, 0 = not at all. */
+int options_linger(struct engine_socket *socket);
+
 /* Hands a value to a getsockopt() caller, cut to *size, which becomes what was written. -EINVAL for
  * a negative size. */
 int option_write(void *value, socklen_t *size, const void *from, size_t from_size);
