@@ -195,15 +195,35 @@ int mirror_fill(struct engine_socket *socket, int fd)
     return 0;
 }
 
-/* The kernel leaves a place where the byte was, which must not look like something to read. */
+/* The kernel leaves a gap where a byte out of band was, which looks like something to read until reading
+ * comes there. */
+static void skip_gap(struct engine_socket *socket, int fd)
+{
+    char byte;
+
+    sys_recv(fd, &byte, sizeof byte, MSG_DONTWAIT);
+    socket->has_gap = false;
+}
+
 static void take_urgent(struct engine_socket *socket, int fd)
 {
     char byte;
 
     sys_recv(fd, &byte, sizeof byte, MSG_DONTWAIT | MSG_OOB);
     socket->has_urgent = false;
+    socket->has_gap = true;
     if (!socket->has_byte)
-        sys_recv(fd, &byte, sizeof byte, MSG_DONTWAIT);
+        skip_gap(socket, fd);
+}
+
+static void take_byte(struct engine_socket *socket, int fd)
+{
+    char byte;
+
+    sys_recv(fd, &byte, sizeof byte, MSG_DONTWAIT);
+    socket->has_byte = false;
+    if (socket->has_gap)
+        skip_gap(socket, fd);
 }
 
 int mirror_take(struct engine_socket *socket, int fd)
@@ -211,7 +231,6 @@ int mirror_take(struct engine_socket *socket, int fd)
     unsigned ready = utcp_ready(socket->conn);
     bool urgent = socket->has_urgent && !(ready & UTCP_PRI);
     bool read = socket->has_byte && !socket->shut && !(ready & UTCP_IN);
-    char byte;
 
     if (socket->end < 0 || (!urgent && !read))
         return 0;
@@ -220,8 +239,6 @@ int mirror_take(struct engine_socket *socket, int fd)
     if (urgent)
         take_urgent(socket, fd);
     if (read)
-        sys_recv(fd, &byte, sizeof byte, MSG_DONTWAIT);
-    if (read)
-        socket->has_byte = false;
+        take_byte(socket, fd);
     return 0;
 }

@@ -43,7 +43,7 @@ enum socket_phase {
  * conn is NULL before the device is open and after the close. end is the engine's end of the pair
  * in its own table, -1 = closed. inode is that of the program's end, by which it is recognised.
  *
- * has_byte: a readiness byte waits in the program's end, has_urgent: one out of band. unread: bytes that wait in the engine's
+ * has_byte: a readiness byte waits in the program's end, has_urgent: one out of band; has_gap: its place behind the readiness byte. unread: bytes that wait in the engine's
  * end, the last of which is the tripwire (see mirror.c). shut: how the engine's end was shut down.
  */
 struct engine_socket {
@@ -63,7 +63,7 @@ struct engine_socket {
     bool resets;     /* the last close is a RST */
     bool ending;     /* hung up, but a thread was copying */
     uint8_t copying; /* threads that copy from or to conn's buffers without the lock */
-    bool has_byte, has_urgent;
+    bool has_byte, has_urgent, has_gap;
     uint16_t unread;
     uint8_t shut; /* enum utcp_shutdown */
 

@@ -44,7 +44,7 @@ static int close_pair(void **state)
 
 static unsigned shown(void)
 {
-    struct pollfd pollfd = {.fd = program_end, .events = POLLIN | POLLOUT | POLLRDHUP};
+    struct pollfd pollfd = {.fd = program_end, .events = POLLIN | POLLOUT | POLLPRI | POLLRDHUP};
 
     assert_true(poll(&pollfd, 1, 0) >= 0);
     return (unsigned)pollfd.revents;
@@ -94,6 +94,41 @@ static void filler_shows_as_not_writable_until_it_is_drained(void **state)
     assert_int_equal(shown(), POLLOUT);
 }
 
+/* The program has text before the urgent byte, takes that, and then the text. */
+static void an_urgent_byte_shows_until_it_is_taken(void **state)
+{
+    (void)state;
+    conn.urgent.state = URGENT_HERE;
+    conn.urgent.at = 3;
+    conn.rcv_buf.len = conn.rcv_nxt = 4;
+    mirror_sync(&mirrored);
+    assert_int_equal(shown(), POLLIN | POLLOUT | POLLPRI);
+    conn.urgent.state = URGENT_READ;
+    assert_int_equal(mirror_take(&mirrored, program_end), 0);
+    assert_int_equal(shown(), POLLIN | POLLOUT);
+    conn.rcv_buf.len = 1;
+    assert_int_equal(mirror_take(&mirrored, program_end), 0);
+    assert_int_equal(shown(), POLLOUT);
+}
+
+static void an_urgent_byte_alone_leaves_nothing_behind(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        conn.urgent.state = URGENT_HERE;
+        conn.rcv_buf.len = conn.rcv_nxt = 1;
+        mirror_sync(&mirrored);
+        assert_true((shown() & POLLPRI) != 0);
+        conn.urgent.state = URGENT_READ;
+        mirror_take(&mirrored, program_end);
+        assert_int_equal(shown(), POLLOUT);
+    }
+    conn.rcv_buf.len = 0;
+    conn.urgent.state = URGENT_NONE;
+    close_program_end();
+    assert_true((seen() & EPOLLHUP) != 0);
+}
+
 static void an_error_shows_as_a_reset(void **state)
 {
     (void)state;
@@ -132,6 +167,8 @@ int main(void)
         PAIR_TEST(a_connection_without_data_is_writable_only),
         PAIR_TEST(the_peers_fin_shows_as_end_of_data),
         PAIR_TEST(filler_shows_as_not_writable_until_it_is_drained),
+        PAIR_TEST(an_urgent_byte_shows_until_it_is_taken),
+        PAIR_TEST(an_urgent_byte_alone_leaves_nothing_behind),
         PAIR_TEST(an_error_shows_as_a_reset),
         PAIR_TEST(the_last_close_is_seen_after_the_fin_was_shown),
         PAIR_TEST(a_close_that_races_with_the_fin_is_seen),
