@@ -328,7 +328,6 @@ const struct plant *plant_at(size_t i)
          .in_stack = answer_acks},
         {.name = "an event that is not told",
          .sentence = "within two hours the programs get on",
-         .or_sentence = "each program comes to its end",
          .swallow = true},
         {.name = "memory that stays",
          .sentence = "at the end no memory is left but the stack's own",

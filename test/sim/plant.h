@@ -14,7 +14,7 @@ struct world;
 struct utcp_conn;
 
 /*
- * sentence    what must be found, or_sentence where it may be that as well
+ * sentence    what must be found
  * in_packet   changes a packet before it is watched, and says whether it did
  * on_way      ... afterwards; the receiver is told that its checksum is good
  * in_stack    changes something in a connection
@@ -23,7 +23,7 @@ struct utcp_conn;
  * by_chance   what happens does not depend on the seed alone
  */
 struct plant {
-    const char *name, *sentence, *or_sentence;
+    const char *name, *sentence;
     bool (*in_packet)(struct world *world, int host, uint8_t *bytes, size_t len);
     bool (*on_way)(uint8_t *bytes, size_t len);
     bool (*in_stack)(struct world *world, struct utcp_conn *conn);

@@ -102,13 +102,20 @@ static int run_one(struct options *options)
 
 /* ---- the test of the test ---- */
 
-static bool is_expected(const struct plant *plant, const char *sentence)
+/* Looks for the seed in which the mistake is found by its sentence; in another it may show as something
+ * else first. */
+static struct verdict find(struct run *run)
 {
-    return strcmp(sentence, plant->sentence) == 0 ||
-           (plant->or_sentence != NULL && strcmp(sentence, plant->or_sentence) == 0);
+    struct verdict verdict;
+
+    do {
+        verdict = run_seeds(run);
+        run->first = verdict.seed + 1;
+    } while (verdict.failed && strcmp(verdict.sentence, run->plant->sentence) != 0);
+    return verdict;
 }
 
-/* The mistake is found by the right sentence, and what is left of the run is short. */
+/* What is left of the run when it is cut down is short. */
 static bool finds(const struct plant *plant)
 {
     struct run run = {
@@ -118,10 +125,9 @@ static bool finds(const struct plant *plant)
     run.plant = plant;
     run.quiet = true;
     cuts_init(&run.cuts);
-    verdict = run_seeds(&run);
-    if (!verdict.failed || !is_expected(plant, verdict.sentence)) {
-        printf("not found: %s; instead, seed %" PRIu64 ": %s\n", plant->name, verdict.seed,
-               verdict.failed ? verdict.sentence : "nothing");
+    verdict = find(&run);
+    if (!verdict.failed) {
+        printf("not found: %s\n", plant->name);
         return false;
     }
     shrink(&run, &verdict);
