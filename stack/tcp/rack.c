@@ -111,12 +111,13 @@ bool rack_is_recent(const struct utcp_conn *conn, const struct sent *sent)
 /* Step 5: RACK_detect_loss(). */
 uint32_t rack_mark_lost(struct utcp_conn *conn)
 {
-    const struct rack *rack = &conn->recovery.rack;
+    struct rack *rack = &conn->recovery.rack;
     struct flight *flight = &conn->flight;
     uint64_t patience = rack->rtt + reordering_window(conn);
     utcp_time wait_until = 0;
     uint32_t lost = 0;
 
+    rack->again = false;
     for (uint32_t i = 0; i < flight->log.count;) {
         const struct sent *sent = flight_item(flight, &flight->log, i);
 
@@ -126,6 +127,7 @@ uint32_t rack_mark_lost(struct utcp_conn *conn)
             i++;
         } else if (sent->at + patience <= conn->stack->now) {
             lost += sent->to - sent->from;
+            rack->again |= sent->resent;
             flight_lose(conn, i);
         } else {
             wait_until = sent->at + patience;

@@ -205,10 +205,9 @@ void rack_on_timer(struct utcp_conn *conn)
 
     if (delivery.lost == 0)
         return;
-    if (conn->recovery.state < CA_RECOVERY)
+    if (conn->recovery.state != CA_RECOVERY)
         enter_recovery(conn);
-    if (conn->recovery.state == CA_RECOVERY)
-        reduce_proportionally(conn, &delivery);
+    reduce_proportionally(conn, &delivery);
     stack_want_send(conn);
 }
 
@@ -304,8 +303,12 @@ static void in_loss(struct utcp_conn *conn, struct delivery *delivery)
         leave_recovery(conn);
         return;
     }
-    if (conn->sack_ok)
-        find_lost(conn, delivery);
+    if (!conn->sack_ok)
+        return;
+    find_lost(conn, delivery);
+    /* As Linux (FLAG_LOST_RETRANS): what we send after the time-out is too much, too. */
+    if (conn->stack->settings.rack && delivery->lost > 0 && recovery->rack.again)
+        enter_recovery(conn);
 }
 
 /* RFC 3168 section 6.1.2: "... should react to congestion only once for each window of data". */

@@ -92,6 +92,7 @@ struct rack {
     tcp_seq to;     /* where it ended */
     uint64_t rtt;   /* ns: how long its ACK took */
     bool reordered; /* the path has been seen to reorder */
+    bool again;     /* what was found lost last had been sent again already */
     /* What the reordering window has grown to, in ns: once until window_round is acknowledged, and
      * for window_persist recoveries. */
     uint64_t grown;

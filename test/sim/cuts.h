@@ -17,7 +17,7 @@
     X(bursts, "losses in bursts")                                \
     X(duplicates, "packets that come twice")                     \
     X(corruption, "inverted bits")                               \
-    X(reordering, "packets that overtake others")                \
+    X(overtaking, "packets that overtake others")                \
     X(jitter, "delays that vary")                                \
     X(delay, "the delay of the lines")                           \
     X(rate, "the rate of the lines, and their queues")           \

@@ -58,7 +58,7 @@ static void draw_times(struct link *link, const struct cuts *cuts)
         link->queue_bytes = 5 * link->rate;
     link->mark_bytes = rng_chance(rng, 500) ? rng_magnitude(rng, link->queue_bytes) : 0;
     link->delay_ns *= !cuts->without[FAULT_delay];
-    link->reorder *= !cuts->without[FAULT_reordering];
+    link->reorder *= !cuts->without[FAULT_overtaking];
     link->jitter_ns *= !cuts->without[FAULT_jitter];
     link->rate *= !cuts->without[FAULT_rate];
     link->mark_bytes *= !cuts->without[FAULT_marks];

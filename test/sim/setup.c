@@ -72,7 +72,8 @@ static const struct bound bounds[] = {
     /* A SYN-ACK that came again is answered by one: without any, some handshakes never end. */
     {"challenge_acks", 1, INT32_MAX, false},
     {"time_wait", 0, 60 * UTCP_SEC, false},
-    {"fin_wait2", UTCP_SEC, 60 * UTCP_SEC, false},
+    /* An orphan that is gone resets what a lie has made answer. */
+    {"fin_wait2", 300 * UTCP_SEC, 600 * UTCP_SEC, false},
     /* The ports are few enough to be used again anyway, and must not run out. */
     {"port_first", 32768, 32768, false},
     {"port_last", 60999, 60999, false},

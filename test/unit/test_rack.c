@@ -401,6 +401,26 @@ static void a_dsack_of_something_else_takes_nothing_back(void **state)
     drop_sent();
 }
 
+/* Slow start after a time-out sent too much again: Linux's FLAG_LOST_RETRANS. */
+static void what_is_lost_again_after_a_time_out_ends_slow_start(void **state)
+{
+    (void)state;
+    world.settings.tail_probe = 0;
+    world.settings.frto = 0;
+    fly(10, 0);
+    nothing_before(RTO);
+    expect(A, 1, 1, WIN, 1000);
+    advance_by(RTT);
+    inject(A, 1, 1001, WIN, 0);
+    assert_int_equal(drop_sent(), 2);
+    assert_int_equal(world.conn->recovery.state, CA_LOSS);
+    advance_by(RTT);
+    inject_with(A, 1, 1001, WIN, 0, block(2001, 3001));
+    assert_int_equal(world.conn->recovery.state, CA_RECOVERY);
+    assert_int_equal(world.conn->cc.ssthresh, 2000);
+    drop_sent();
+}
+
 int main(int argc, char *argv[])
 {
     const struct CMUnitTest tests[] = {
@@ -427,6 +447,7 @@ int main(int argc, char *argv[])
         TEST(a_spurious_timeout_is_taken_back_when_an_original_is_acknowledged),
         TEST(after_a_timeout_new_data_goes_before_what_may_not_be_lost),
         TEST(a_dsack_of_something_else_takes_nothing_back),
+        TEST(what_is_lost_again_after_a_time_out_ends_slow_start),
     };
 
     select_test(argc, argv);
