@@ -18,7 +18,7 @@
  * SO_LINGER with a time: a close waits until the peer has all that was written. Linux waits for the answer
  * to the FIN, too; but that goes with the last copy of the descriptor, which another process may have. As
  * there, O_NONBLOCK changes nothing, a signal ends it, and nobody waits who leaves something unread, for
- * that is a reset.
+ * that is a reset, or when the connection has ended: what is not acknowledged then never will be.
  */
 static void linger(int fd)
 {
@@ -30,7 +30,8 @@ static void linger(int fd)
     int saved = errno;
     while (monotonic_ns() < end_ns) {
         struct engine_status status = status_of(socket);
-        if (status.readable > 0 || status.unacked_bytes == 0 || nanosleep(&pause, NULL) < 0)
+        bool wanted = !is_over(&status) && status.readable == 0 && status.unacked_bytes > 0;
+        if (!wanted || nanosleep(&pause, NULL) < 0)
             break;
         if (pause.tv_nsec < 50000000)
             pause.tv_nsec *= 2;

@@ -19,4 +19,10 @@ static inline bool is_listening(const struct engine_status *status)
     return status->tcp_state == LISTEN;
 }
 
+static inline bool is_over(const struct engine_status *status)
+{
+    enum { CLOSE = 7 };
+    return status->tcp_state == CLOSE;
+}
+
 #endif
