@@ -23,6 +23,8 @@ static void lay_links(struct world *world, const struct course *course)
 
     lay_link(way, course, 1);
     lay_link(&world->links[!SENDER], course, 2);
+    way->reorder = course->reorder;
+    way->reorder_ns = course->reorder_ns;
     way->loss = course->loss;
     way->loss_every = course->loss_every;
     way->rate = course->rate;

@@ -11,6 +11,7 @@
  * rtt_ns       of the empty path; the packets' delays vary by a hundredth of it
  * rate         bytes a second, 0 = no limit; queue_bytes wait for it
  * marking      the queue marks where it is half full, and the ends agree on ECN
+ * reorder      chance in a thousand to be up to reorder_ns later, and to be overtaken
  * loss         chance in a million; loss_every: one segment in so many instead
  * congestion   the algorithm of each flow, NULL = no such flow
  * bytes        that each flow has to send
@@ -19,6 +20,8 @@ struct course {
     utcp_time rtt_ns;
     uint64_t rate, queue_bytes;
     bool marking;
+    uint64_t reorder;
+    utcp_time reorder_ns;
     uint64_t loss, loss_every;
     const char *congestion[FLOWS_MAX];
     uint64_t bytes;

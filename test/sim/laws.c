@@ -167,7 +167,50 @@ static int check_filling(FILE *to)
     return !cubic_fills + !reno_fills;
 }
 
+/* ---- reordering ---- */
+
+/* Segments that go again after the first second of a transfer in which nothing is lost. */
+static uint64_t sent_again(utcp_time reorder_ns)
+{
+    struct course course = {
+        .rtt_ns = 20 * UTCP_MSEC,
+        .rate = 100 * MBIT,
+        .queue_bytes = UINT64_C(1) << 30,
+        .reorder = 300,
+        .reorder_ns = reorder_ns,
+        .congestion = {"cubic"},
+        .bytes = UINT64_C(1) << 26,
+    };
+    const struct utcp_counters *counters;
+    uint64_t again;
+
+    course_begin(&world, &course);
+    course_run(&world, 0, UINT64_MAX, UTCP_SEC);
+    counters = utcp_counters(world.hosts[0].stack);
+    again = counters->tcp_retransmits;
+    course_run(&world, 0, course.bytes, UTCP_NEVER);
+    again = counters->tcp_retransmits - again;
+    world_tear_down(&world);
+    return again;
+}
+
+static int check_reordering(FILE *to)
+{
+    static const utcp_time late[] = {UTCP_MSEC, 5 * UTCP_MSEC, 10 * UTCP_MSEC};
+    int failed = 0;
+    char law[80];
+
+    for (size_t i = 0; i < sizeof(late) / sizeof(*late); i++) {
+        double again = (double)sent_again(late[i]);
+
+        snprintf(law, sizeof(law), "of 30 %% overtaken by up to %d ms nothing goes again in vain",
+                 (int)(late[i] / UTCP_MSEC));
+        failed += !judge(to, again == 0, law, again, 0);
+    }
+    return failed;
+}
+
 int laws_check(FILE *to)
 {
-    return check_windows(to) + check_fairness(to) + check_filling(to);
+    return check_reordering(to) + check_windows(to) + check_fairness(to) + check_filling(to);
 }
