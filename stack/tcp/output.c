@@ -43,6 +43,17 @@ static uint16_t syn_window(const struct utcp_conn *conn)
     return (uint16_t)min_u32(conn->rcv_limit, 65535);
 }
 
+static struct ipv4 ip_header(const struct utcp_conn *conn)
+{
+    return (struct ipv4){
+        .dst = conn->remote.addr,
+        .protocol = IP_TCP,
+        .ttl = conn->ttl,
+        .tos = conn->tos,
+        .dont_fragment = tcp_dont_fragment(conn),
+    };
+}
+
 static void write_packet(struct utcp_conn *conn, const struct plan *plan,
                          struct utcp_packet *packet)
 {
@@ -55,13 +66,7 @@ static void write_packet(struct utcp_conn *conn, const struct plan *plan,
         .flags = plan->flags,
         .payload_len = plan->len,
     };
-    struct ipv4 ip = {
-        .dst = conn->remote.addr,
-        .protocol = IP_TCP,
-        .ttl = conn->ttl,
-        .tos = conn->tos,
-        .dont_fragment = tcp_dont_fragment(conn),
-    };
+    struct ipv4 ip = ip_header(conn);
     uint32_t payload;
     size_t tcp_len;
 
@@ -89,13 +94,7 @@ static void write_packet(struct utcp_conn *conn, const struct plan *plan,
 /* A packet of a connection that will not be there when it goes out. */
 static void queue_packet(struct utcp_conn *conn, const struct plan *plan)
 {
-    struct ipv4 ip = {
-        .dst = conn->remote.addr,
-        .protocol = IP_TCP,
-        .ttl = conn->ttl,
-        .tos = conn->tos,
-        .dont_fragment = tcp_dont_fragment(conn),
-    };
+    struct ipv4 ip = ip_header(conn);
     struct utcp_packet packet;
     uint8_t *body;
 
