@@ -320,6 +320,12 @@ void utcp_close(struct utcp_conn *conn, utcp_time now);
 /* The user lets go with a RST. conn must not be used again. */
 void utcp_abort(struct utcp_conn *conn, utcp_time now);
 
+/*
+ * For who finds a stack in the middle of a change, and can call nothing else any more: the packet that
+ * resets conn's peer. False when there is no peer. Only the connection's own fields are looked at.
+ */
+bool utcp_last_words(struct utcp_conn *conn, struct utcp_packet *packet);
+
 /* Returns the pending error as a negative errno and clears it, 0 = none. */
 int utcp_take_error(struct utcp_conn *conn);
 

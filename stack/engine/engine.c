@@ -54,12 +54,30 @@ utcp_time engine_now(void)
 
 void engine_lock(void)
 {
-    pthread_mutex_lock(&engine_mutex);
+    if (!engine.alone)
+        pthread_mutex_lock(&engine_mutex);
 }
 
 void engine_unlock(void)
 {
-    pthread_mutex_unlock(&engine_mutex);
+    if (!engine.alone)
+        pthread_mutex_unlock(&engine_mutex);
+}
+
+bool engine_try_lock(void)
+{
+    return pthread_mutex_trylock(&engine_mutex) == 0;
+}
+
+/* Threads that died while they copied will not come back for what they copied. */
+void engine_go_on_alone(void)
+{
+    engine.alone = true;
+    for (struct engine_socket *socket = engine.sockets; socket; socket = socket->next) {
+        socket->copying = 0;
+        if (socket->ending)
+            socket_mark(socket);
+    }
 }
 
 void engine_collect(void)
@@ -183,6 +201,8 @@ int engine_open_stack(void)
         snprintf(engine.why, sizeof engine.why, "no stack: %s", strerrordesc_np(-error));
     if (!error)
         link_open();
+    if (!error)
+        keeper_start();
     if (!error)
         engine_log(ENGINE_INFO, "%s, mtu %u, offload %s", engine.device.name,
                    engine.device.mtu_bytes, engine.device.offload ? "on" : "off");

@@ -3,20 +3,25 @@
  * Theory of operation
  *
  * A kernel's TCP goes on after exit(), and so must this one: data that was written has to be
- * brought to the peer, lost segments sent again, FIN said and acknowledged. When the program is
- * about to end and there is such work, the engine's thread forks itself, with the device and
- * everything else in its descriptor table, into a keeper that runs the same loop. The program then
- * ends, the kernel closes its ends of the pairs, and the keeper sees them hang up as always, and
- * says FIN.
+ * brought to the peer, lost segments sent again, FIN said and acknowledged. It also goes on after
+ * SIGKILL and after exec(), where no code of ours runs, and for processes that inherited descriptors
+ * and outlive the one that made them.
  *
- * The fork is a bare clone without an exit signal, and twice, so that neither wait() nor SIGCHLD
- * tells the program. Only the engine's thread exists in the copy, and it holds the lock at that
- * moment, so nobody else is inside the stack.
+ * So a process stands by from the moment the device is open: the keeper, made by the engine's thread
+ * with the same memory (CLONE_VM) and the same descriptor table, which is not the program's. It costs a
+ * system call and a few pages, and sleeps until the engine's thread is dead: for then the program is
+ * dead, or another one after exec(). Memory and table live on with the keeper, which runs the same loop
+ * on them. The kernel closes the program's ends of the pairs: the keeper sees them hang up as always,
+ * and says FIN.
  *
- * The keeper goes when nothing is unfinished any more: at the latest when the core has given up on
- * every peer. It lingers a moment for the peer's FIN if that has not come, but does not sit out
- * TIME-WAIT, for it holds the device; and it waits only so long for other processes that still hold
- * descriptors.
+ * A farewell, and exec(), take care that no thread is inside the core then. A thread that was killed
+ * may have been: then nothing but the addresses and sequence numbers of the connections is trusted, and their
+ * peers get a reset.
+ *
+ * The keeper has an exit signal of none, so that neither wait() nor SIGCHLD tells the program, and goes
+ * when nothing is unfinished any more: at the latest when the core has given up on every peer. It
+ * lingers a moment for the peer's FIN if that has not come, but does not sit out TIME-WAIT, for it
+ * holds the device. As long as another process holds a descriptor, the keeper stays.
  */
 #include "state.h"
 
@@ -24,14 +29,19 @@
 #include "sys.h"
 
 #include <errno.h>
+#include <linux/capability.h>
+#include <linux/futex.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define LINGER (100 * UTCP_MSEC)      /* for the peer's FIN, after the last packet from it */
 #define PATIENCE (15 * 60 * UTCP_SEC) /* without a packet from anybody */
+
+enum { STACK_BYTES = 128 * 1024 };
 
 /* What is said at the end when UTCP_LOG asks for a summary. */
 static void summarise(void)
@@ -40,7 +50,7 @@ static void summarise(void)
 
     if (!engine.config.summary || !engine.stack)
         return;
-    c = utcp_counters(engine.stack);
+    c = &engine.counters;
 #define COUNT(name) ((unsigned long long)c->name)
     engine_log(
         ENGINE_ERROR,
@@ -55,29 +65,6 @@ static void summarise(void)
         COUNT(tcp_out_of_order), COUNT(tcp_duplicates), COUNT(tcp_rst_out), COUNT(tcp_no_conn),
         COUNT(tcp_bad), COUNT(ip_bad));
 #undef COUNT
-}
-
-static uint32_t unfinished(void)
-{
-    struct utcp_population population;
-
-    utcp_population(engine.stack, &population);
-    return population.unfinished;
-}
-
-/* A connection on which FIN has not been said, and will have to be. */
-static bool has_open_connection(void)
-{
-    for (const struct engine_socket *socket = engine.sockets; socket; socket = socket->next) {
-        struct utcp_info info;
-
-        if (!socket->conn || socket->phase != SOCKET_ACTIVE)
-            continue;
-        utcp_info(socket->conn, engine_now(), &info);
-        if (info.state == TCP_ESTABLISHED || info.state == TCP_CLOSE_WAIT)
-            return true;
-    }
-    return false;
 }
 
 static bool has_open_end(void)
@@ -96,9 +83,12 @@ static utcp_time stays_until(void)
 {
     struct utcp_population population;
 
+    if (has_open_end())
+        return UTCP_NEVER;
+    if (!engine.stack)
+        return 0;
     utcp_population(engine.stack, &population);
-    if (population.unfinished || traffic_waiting() || utcp_output_pending(engine.stack) ||
-        has_open_end())
+    if (population.unfinished || traffic_waiting() || utcp_output_pending(engine.stack))
         return engine.last_input + PATIENCE;
     return population.half_closed ? engine.last_input + LINGER : 0;
 }
@@ -131,43 +121,107 @@ static void obey_sigterm(void)
     sys_block_signals(~(UINT64_C(1) << (SIGTERM - 1)));
 }
 
-static _Noreturn void become_keeper(void)
+/* Threads that are being killed run on for a moment. True when none of them was inside the core; then
+ * none will be any more. */
+static bool core_is_whole(void)
 {
-    log_set_level(-1); /* another thread may have been inside the log when it was copied */
-    sys_close(engine.control);
-    engine.control = -1;
+    enum { TRIES = 50 };
+
+    for (int i = 0; i < TRIES && !engine.exec_holds; i++) {
+        if (engine_try_lock())
+            return true;
+        sys_sleep(UTCP_MSEC);
+    }
+    return engine.exec_holds;
+}
+
+/* What a half-changed core allows: its connections are reset. */
+static _Noreturn void reset_all(void)
+{
+    for (const struct engine_socket *socket = engine.sockets; socket; socket = socket->next) {
+        if (socket->conn && socket->phase == SOCKET_ACTIVE)
+            traffic_reset(socket->conn);
+    }
+    sys_exit(0);
+}
+
+/* The engine's thread is dead. */
+static _Noreturn void take_over(void)
+{
+    bool whole = core_is_whole();
+
+    if (engine.finished)
+        sys_exit(0);
     sys_call(SYS_prctl, PR_SET_NAME, (long)"utcp-keeper", 0, 0, 0, 0);
-    sys_call(SYS_setsid, 0, 0, 0, 0, 0, 0);
-    sys_call(SYS_chdir, (long)"/", 0, 0, 0, 0, 0);
     obey_sigterm();
-    engine_unlock();
+    log_abandon();
+    if (!whole)
+        reset_all();
+    engine_go_on_alone();
     keep();
 }
 
-/* Forks twice; returns in the program's process only, 0 or a negative errno. */
-static int leave_keeper(void)
+/* It shares memory with a program that may give up its privileges, so it has none to lend. */
+static void drop_privileges(void)
 {
-    int child = sys_fork_quietly();
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
 
-    if (child == 0) {
-        child = sys_fork_quietly();
-        if (child == 0)
-            become_keeper();
-        sys_exit(child < 0);
-    }
-    if (child > 0)
-        sys_wait(child, __WCLONE);
-    return child < 0 ? child : 0;
+    sys_call(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0);
+    sys_call(SYS_capset, (long)&header, (long)none, 0, 0, 0, 0);
+}
+
+/* Until it takes over it must not use what lives in thread-local storage, which is the engine's
+ * thread's: that is why all is a system call here. */
+static int stand_by(void *unused)
+{
+    int thread;
+
+    (void)unused;
+    sys_block_signals(UINT64_MAX);
+    sys_call(SYS_prctl, PR_SET_NAME, (long)"utcp-standby", 0, 0, 0, 0);
+    sys_call(SYS_setsid, 0, 0, 0, 0, 0, 0);
+    sys_call(SYS_chdir, (long)"/", 0, 0, 0, 0, 0);
+    drop_privileges();
+    while ((thread = atomic_load(&engine.thread_alive)))
+        sys_call(SYS_futex, (long)&engine.thread_alive, FUTEX_WAIT, thread, 0, 0, 0);
+    take_over();
+}
+
+void keeper_start(void)
+{
+    char *stack;
+    int pid;
+
+    if (engine.keeper)
+        return;
+    stack = sys_map(STACK_BYTES);
+    if (!stack)
+        return;
+    /* The kernel clears the word when this thread ends, however that comes. */
+    engine.thread_alive =
+        (int)sys_call(SYS_set_tid_address, (long)&engine.thread_alive, 0, 0, 0, 0, 0);
+    pid = clone(stand_by, stack + STACK_BYTES, CLONE_VM | CLONE_FILES, NULL);
+    if (pid < 0)
+        engine_log(ENGINE_WARN, "no keeper: connections end with the program");
+    else
+        engine.keeper = pid;
 }
 
 /* ---- the farewell ---- */
 
-/* Closes all that the thread has but the channel, so that the device is the keeper's alone. */
+/* Closes all that the thread and the keeper have but the channel. */
 static void close_table(void)
 {
     sys_close_range((unsigned)engine.control + 1, UINT32_MAX, 0);
     if (engine.control)
         sys_close_range(0, (unsigned)engine.control - 1, 0);
+}
+
+/* Whether anything is left to do once the program's descriptors are closed. */
+static bool work_remains(void)
+{
+    return engine.stack && (has_open_end() || stays_until());
 }
 
 void keeper_farewell(void)
@@ -179,17 +233,13 @@ void keeper_farewell(void)
     if (engine.capture.fd >= 0)
         pcapng_flush(&engine.capture);
     engine_lock();
-    if (engine.stack && (unfinished() || traffic_waiting() || utcp_output_pending(engine.stack) ||
-                         has_open_connection())) {
-        int error = leave_keeper();
-
-        if (error)
-            engine_log(ENGINE_ERROR, "no keeper to finish the connections: %s",
-                       strerrordesc_np(-error));
-    }
     engine.gone = true;
+    engine.finished = !work_remains();
+    if (engine.stack)
+        engine.counters = *utcp_counters(engine.stack);
     engine_unlock();
-    close_table();
+    if (engine.finished)
+        close_table();
     control_answer(&reply, -1);
     for (;;)
         sys_sleep(3600 * UTCP_SEC);

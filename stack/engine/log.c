@@ -22,7 +22,7 @@
 enum { LINE_BYTES = 1024, QUEUE_BYTES = 8192 };
 
 static int log_level = ENGINE_ERROR;
-static atomic_bool adopted;
+static atomic_bool adopted, abandoned;
 static pthread_t adopted_thread;
 
 static pthread_mutex_t queue_lock = PTHREAD_MUTEX_INITIALIZER; /* taken with signals blocked */
@@ -43,14 +43,22 @@ void log_adopt_thread(void)
 void log_reset(void)
 {
     atomic_store(&adopted, false);
+    atomic_store(&abandoned, false);
     atomic_store(&queue_len, 0);
     pthread_mutex_init(&queue_lock, NULL);
+}
+
+void log_abandon(void)
+{
+    atomic_store(&abandoned, true);
 }
 
 static void enqueue(const char *line, size_t len)
 {
     size_t used;
 
+    if (atomic_load(&abandoned))
+        return; /* nor can the lock be taken: whoever held it may be dead */
     pthread_mutex_lock(&queue_lock);
     used = atomic_load(&queue_len);
     if (len <= sizeof queue - used) {

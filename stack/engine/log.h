@@ -15,6 +15,9 @@ void log_adopt_thread(void);
  * nothing. */
 void log_flush(void);
 
+/* For the keeper: nobody will write the lines any more. */
+void log_abandon(void);
+
 /* In a forked child: forgets the parent's lines and thread. */
 void log_reset(void);
 

@@ -88,8 +88,14 @@ struct engine {
     utcp_time wakes_at; /* by itself */
     utcp_time offer_at; /* when to try again to hand out connections */
     atomic_bool gone;   /* after the farewell */
+    struct utcp_counters counters; /* as of the farewell */
 
     pthread_t thread;
+    atomic_int thread_alive; /* its id; 0 once it is dead */
+    int keeper;              /* its process id, 0 = none stands by */
+    bool finished;           /* at the farewell: the keeper has nothing to do */
+    bool alone;              /* the keeper is: no lock is needed */
+    bool exec_holds;         /* the lock is held by a thread that is executing a program */
     int epoll;
     int control;
     int link;           /* tells of changes of the interface, -1 = nobody does */
@@ -129,6 +135,10 @@ void engine_leave(uint64_t signals);
 void engine_lock(void);
 void engine_unlock(void);
 void engine_unlock_waking(void);
+
+/* For the keeper: takes the lock if it is free; then, when everybody else is dead, does without. */
+bool engine_try_lock(void);
+void engine_go_on_alone(void);
 
 /* Moves the core's events to the list of sockets to mirror. Under the lock. */
 void engine_collect(void);
@@ -234,6 +244,9 @@ int traffic_open(void);
 void traffic_receive(void);
 void traffic_transmit(void);
 
+/* Resets a connection's peer past all queues, for a keeper that can trust nothing else. */
+void traffic_reset(struct utcp_conn *conn);
+
 /* When a packet leaves the impairment; UTCP_NEVER = none waits. */
 utcp_time traffic_deadline(void);
 
@@ -248,7 +261,10 @@ void link_changed(void);
 
 /* ---- keeper.c ---- */
 
-/* Serves the farewell: leaves a keeper behind if there is work for one. On the engine's thread. */
-void keeper_farewell(void);
+/* Lets a keeper stand by, unless one does. On the engine's thread. */
+void keeper_start(void);
+
+/* Serves the farewell: the thread ends, and the keeper takes over if there is work. */
+_Noreturn void keeper_farewell(void);
 
 #endif

@@ -232,17 +232,6 @@ static inline int sys_getrlimit(int resource, struct rlimit *limit)
     return (int)sys_call(SYS_prlimit64, 0, resource, 0, (long)limit, 0, 0);
 }
 
-/* A copy of the calling thread alone in a new process, whose end raises no signal in this one. */
-static inline int sys_fork_quietly(void)
-{
-    return (int)sys_call(SYS_clone, 0, 0, 0, 0, 0, 0);
-}
-
-static inline int sys_wait(int pid, int options)
-{
-    return (int)sys_call(SYS_wait4, pid, 0, options, 0, 0, 0);
-}
-
 static inline _Noreturn void sys_exit(int status)
 {
     for (;;)

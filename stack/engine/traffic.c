@@ -277,6 +277,18 @@ void traffic_transmit(void)
     }
 }
 
+void traffic_reset(struct utcp_conn *conn)
+{
+    struct utcp_packet packet;
+    size_t offset = 0, len;
+
+    if (!utcp_last_words(conn, &packet))
+        return;
+    len = utcp_cut_next(&packet, &offset, engine.cut);
+    device_frame_bytes(&engine.frame, engine.cut, len);
+    write_frame();
+}
+
 utcp_time traffic_deadline(void)
 {
     utcp_time in = engine.impair_in ? impair_deadline(engine.impair_in) : UTCP_NEVER;

@@ -136,6 +136,8 @@ static ssize_t send_locked(struct engine_socket *socket, int fd, struct cursor *
         begin_copy(socket);
         len = copy(cursor, space, COPY_IN);
         end_copy(socket);
+        if (engine.gone)
+            break;
         utcp_send_commit(socket->conn, len, commit_flags(flags, cursor), engine_now());
         sent += (ssize_t)len;
     } while (cursor->count > 0 && !error_waits(socket));
@@ -191,7 +193,7 @@ static ssize_t receive_locked(struct engine_socket *socket, int fd, struct curso
         len = copy(cursor, data, direction);
         end_copy(socket);
         received += (ssize_t)len;
-        if (flags & ENGINE_PEEK)
+        if ((flags & ENGINE_PEEK) || engine.gone)
             break;
         utcp_receive_commit(socket->conn, len, engine_now());
         mirror_take(socket, fd);

@@ -120,6 +120,16 @@ void tcp_output_reset(struct utcp_conn *conn)
     conn->stack->counters.tcp_rst_out++;
 }
 
+bool utcp_last_words(struct utcp_conn *conn, struct utcp_packet *packet)
+{
+    struct plan plan = {.seq = plan_bare_seq(conn), .flags = TCP_RST | TCP_ACK};
+
+    if (!tcp_synchronized(conn->state) || conn->state == TCP_TIME_WAIT)
+        return false;
+    write_packet(conn, &plan, packet);
+    return true;
+}
+
 static uint32_t segments_in(const struct utcp_packet *packet)
 {
     size_t each = packet->segment_bytes;
