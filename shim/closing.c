@@ -24,7 +24,7 @@ static void linger(int fd)
 {
     struct timespec pause = {.tv_nsec = 1000000};
     struct engine_socket *socket HELD = NULL;
-    if (!descriptors_find(fd, &socket) || socket == NULL)
+    if (!descriptors_find_adopted(fd, &socket))
         return;
     int64_t end_ns = monotonic_ns() + options_linger(socket) * INT64_C(1000000000);
     int saved = errno;
@@ -97,11 +97,16 @@ void closefrom(int first)
     errno = saved;
 }
 
-/* Enters a duplicate that the kernel made; it is closed when that fails. */
+/* Enters a duplicate that the kernel made; it is closed when that fails. A child of vfork() has no table of its
+ * own to enter it in, and is about to execute another program. */
 static int follow(int from, int to)
 {
     if (to < 0 || (!descriptors_listed(from) && !descriptors_listed(to)))
         return to;
+    if (!process_is_ours()) {
+        descriptors_expose(from);
+        return to;
+    }
     int error = descriptors_copy(from, to);
     if (error == 0)
         return to;

@@ -28,10 +28,6 @@ typedef _Atomic(struct engine_socket *) entry;
 
 static _Atomic(entry *) chunks[CHUNKS];
 
-/* What the entries of a forked child point at. */
-static char inherited_mark;
-#define INHERITED ((struct engine_socket *)(void *)&inherited_mark)
-
 static entry *entry_of(int fd)
 {
     if (fd < 0 || fd >= DESCRIPTORS_MAX)
@@ -60,45 +56,47 @@ static int map_chunk(int fd)
     return 0;
 }
 
-static void drop(struct engine_socket *socket)
-{
-    if (socket != NULL && socket != INHERITED)
-        engine_socket_drop(socket);
-}
-
 void descriptors_release(struct engine_socket **socket)
 {
-    drop(*socket);
+    if (*socket != NULL)
+        engine_socket_drop(*socket);
 }
 
-/* Clears an entry that still holds what the caller saw there. */
-static void forget(entry *place, struct engine_socket *seen)
+/* Changes an entry that still holds what the caller saw there; takes over the reference to what it becomes. */
+static void change(entry *place, struct engine_socket *seen, struct engine_socket *next)
 {
-    if (process_is_ours() && atomic_compare_exchange_strong(place, &seen, NULL))
-        drop(seen);
+    if (process_is_ours() && atomic_compare_exchange_strong(place, &seen, next))
+        engine_socket_drop(seen);
+    else if (next != NULL)
+        engine_socket_drop(next);
 }
 
-/* An inherited number may have become something else behind our back: ours are AF_UNIX. */
-static bool still_inherited(int fd)
+/* A forked child makes the parent's socket its own; when it cannot, the number is the kernel's. */
+static void adopt(int fd, entry *place, struct engine_socket *seen)
 {
-    int domain = 0;
-    socklen_t size = sizeof(domain);
-    int saved = errno;
-    bool is_socket = libc.getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0;
-    errno = saved;
-    return is_socket && domain == AF_UNIX;
+    struct engine_socket *adopted = NULL;
+    engine_adopt(seen, fd, &adopted);
+    change(place, seen, adopted);
 }
 
-bool descriptors_find(int fd, struct engine_socket **socket)
+static bool find(int fd, bool adopting, struct engine_socket **socket)
 {
     entry *place = entry_of(fd);
     struct engine_socket *seen;
     *socket = NULL;
+    process_notice_fork();
     while (place != NULL && (seen = atomic_load(place)) != NULL) {
-        if (seen == INHERITED && still_inherited(fd))
-            return true;
-        if (seen == INHERITED || !engine_socket_hold(seen)) {
-            forget(place, seen);
+        if (engine_is_inherited(seen)) {
+            if (adopting && process_is_ours()) {
+                adopt(fd, place, seen);
+                continue;
+            }
+            if (adopting)
+                engine_expose(seen, fd);
+            return false;
+        }
+        if (!engine_socket_hold(seen)) {
+            change(place, seen, NULL);
             return false;
         }
         if (atomic_load(place) == seen) {
@@ -110,37 +108,67 @@ bool descriptors_find(int fd, struct engine_socket **socket)
     return false;
 }
 
+bool descriptors_find(int fd, struct engine_socket **socket)
+{
+    return find(fd, true, socket);
+}
+
+bool descriptors_find_adopted(int fd, struct engine_socket **socket)
+{
+    return find(fd, false, socket);
+}
+
+bool descriptors_find_direct(int fd, struct engine_socket **socket)
+{
+    if (!find(fd, true, socket))
+        return false;
+    if (!engine_is_bridged(*socket))
+        return true;
+    engine_socket_drop(*socket);
+    *socket = NULL;
+    return false;
+}
+
+bool descriptors_recognise(int fd, struct engine_socket **socket)
+{
+    struct engine_socket *adopted;
+    if (find(fd, true, socket))
+        return true;
+    if (!process_is_ours() || engine_adopt(NULL, fd, &adopted) < 0 ||
+        descriptors_install(fd, adopted) < 0)
+        return false;
+    return find(fd, true, socket);
+}
+
+void descriptors_expose(int fd)
+{
+    entry *place = entry_of(fd);
+    struct engine_socket *seen = place != NULL ? atomic_load(place) : NULL;
+    if (seen != NULL)
+        engine_expose(seen, fd);
+}
+
 bool descriptors_listed(int fd)
 {
     entry *place = entry_of(fd);
     return place != NULL && atomic_load(place) != NULL;
 }
 
-int descriptors_inherited(int fd)
+static void put(int fd, struct engine_socket *socket)
 {
-    static atomic_flag told = ATOMIC_FLAG_INIT;
-    if (!atomic_flag_test_and_set(&told))
-        engine_log(ENGINE_ERROR,
-                   "descriptor %d was made by another process, which has its TCP: it can be closed "
-                   "here, but not used",
-                   fd);
-    return -EIO;
-}
-
-/* Another program that is executed here would read readiness bytes from it, and take them for data. */
-static void hide_from_exec(int fd)
-{
-    libc.fcntl(fd, F_SETFD, FD_CLOEXEC);
+    struct engine_socket *before = atomic_exchange(entry_of(fd), socket);
+    if (before != NULL)
+        engine_socket_drop(before);
 }
 
 int descriptors_install(int fd, struct engine_socket *socket)
 {
     int error = map_chunk(fd);
     if (error < 0 || !process_is_ours()) {
-        drop(socket);
+        engine_socket_drop(socket);
         return error;
     }
-    drop(atomic_exchange(entry_of(fd), socket));
+    put(fd, socket);
     return 0;
 }
 
@@ -150,11 +178,6 @@ int descriptors_copy(int from, int to)
     if (!descriptors_find(from, &socket)) {
         descriptors_clear(to);
         return 0;
-    }
-    if (socket == NULL) {
-        descriptors_inherited(from);
-        hide_from_exec(to);
-        return descriptors_install(to, INHERITED);
     }
     if (engine_socket_is(socket, to))
         return descriptors_install(to, socket);
@@ -167,7 +190,7 @@ int descriptors_copy(int from, int to)
 void descriptors_clear(int fd)
 {
     if (descriptors_listed(fd) && process_is_ours())
-        drop(atomic_exchange(entry_of(fd), NULL));
+        put(fd, NULL);
 }
 
 /* Calls visit with every entry between two numbers that is not empty. */
@@ -188,14 +211,17 @@ void descriptors_clear_range(unsigned first, unsigned last)
     visit_range(first, last, descriptors_clear);
 }
 
-/* The reference is not given back: the sockets are the parent's, this copy of them is dead. */
-static void inherit(int fd)
+static void expose_inheritable(int fd)
 {
-    atomic_store(entry_of(fd), INHERITED);
-    hide_from_exec(fd);
+    int flags = libc.fcntl(fd, F_GETFD);
+    if (flags >= 0 && !(flags & FD_CLOEXEC))
+        descriptors_expose(fd);
 }
 
-void descriptors_inherit(void)
+void descriptors_expose_inheritable(void)
 {
-    visit_range(0, DESCRIPTORS_MAX - 1, inherit);
+    int saved = errno;
+    process_notice_fork();
+    visit_range(0, DESCRIPTORS_MAX - 1, expose_inheritable);
+    errno = saved;
 }

@@ -6,9 +6,11 @@
  * reference to its socket. A call that uses a socket holds a reference of its own until it is done,
  * so that a close by another thread cannot pull it away.
  *
- * The table belongs to the process that made the entries. In a child that shares our memory (vfork,
- * clone) nothing here changes it; in a forked one the entries say "inherited", for the child has no
- * engine to serve them with.
+ * A forked child has the parent's entries, but not its engine. What it uses, it adopts: the socket is bridged by
+ * the engine that has it, and the child's entry then stands for it. A program that was executed finds sockets
+ * among its descriptors that no table lists, and recognises them by what the kernel says of them.
+ *
+ * In a child that shares our memory (vfork, clone) nothing here changes the table.
  */
 #ifndef UTCP_SHIM_DESCRIPTORS_H
 #define UTCP_SHIM_DESCRIPTORS_H
@@ -26,16 +28,28 @@ enum { DESCRIPTORS_MAX = 1 << 20 };
 void descriptors_release(struct engine_socket **socket);
 
 /*
- * True when fd is ours: *socket is then held for the caller, or NULL for an inherited one, which
- * descriptors_inherited() has the error for. False when it is the kernel's; *socket is NULL.
+ * True when fd is ours: *socket is then held for the caller. False when it is the kernel's; *socket is NULL.
  */
 bool descriptors_find(int fd, struct engine_socket **socket);
+
+/* The same, but does not adopt what a forked child has not used yet: false for that. */
+bool descriptors_find_adopted(int fd, struct engine_socket **socket);
+
+/* The same, for those whose bytes do not go through the kernel: false for a bridged one, too. */
+bool descriptors_find_direct(int fd, struct engine_socket **socket);
+
+/* The same as descriptors_find(), and adopts what another process has left to this one. Asks the kernel about
+ * each descriptor that is not listed: not for the fast path. */
+bool descriptors_recognise(int fd, struct engine_socket **socket);
 
 /* True when fd has an entry, stale or not. Cheaper than descriptors_find(). */
 bool descriptors_listed(int fd);
 
-/* Tells the user, once, that a socket was inherited from another process; returns -EIO. */
-int descriptors_inherited(int fd);
+/* Bridges fd, if it is ours, since somebody will use it who does not know of us. Also in a child of vfork(). */
+void descriptors_expose(int fd);
+
+/* The same for all that another program would inherit. */
+void descriptors_expose_inheritable(void);
 
 /* Makes fd this socket's, whatever it was before. Takes over the caller's reference, also when it
  * fails: -EMFILE, -ENOMEM. */
@@ -48,8 +62,5 @@ int descriptors_copy(int from, int to);
 /* Makes fd, or a range of them, the kernel's. */
 void descriptors_clear(int fd);
 void descriptors_clear_range(unsigned first, unsigned last);
-
-/* In a child after fork: marks every entry as inherited. */
-void descriptors_inherit(void);
 
 #endif

@@ -61,10 +61,17 @@ static int at_mark(struct engine_socket *socket, int *answer)
     return 0;
 }
 
+static bool is_sockets(unsigned long request)
+{
+    return request == SIOCINQ || request == SIOCOUTQ || request >> 8 == SOCK_IOC_TYPE;
+}
+
 static int control(struct engine_socket *socket, int fd, unsigned long request, void *argument)
 {
-    if (socket == NULL)
-        return descriptors_inherited(fd);
+    if (request == SIOCINQ && engine_is_bridged(socket)) {
+        int value = libc.ioctl(fd, request, argument);
+        return value < 0 ? -errno : value;
+    }
     switch (request) {
     case SIOCINQ: /* FIONREAD by another name */
     case SIOCOUTQ:
@@ -82,7 +89,7 @@ int ioctl(int fd, unsigned long request, ...)
     struct engine_socket *socket HELD = NULL;
     if (engine_owns_descriptor(fd))
         return (int)result(-EBADF);
-    if (is_descriptors(request) || !descriptors_find(fd, &socket))
+    if (is_descriptors(request) || !is_sockets(request) || !descriptors_recognise(fd, &socket))
         return libc.ioctl(fd, request, argument);
     int saved = errno;
     int value = control(socket, fd, request, argument);

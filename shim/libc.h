@@ -6,8 +6,10 @@
 #define UTCP_SHIM_LIBC_H
 
 #include <fcntl.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>

@@ -43,18 +43,14 @@ int name_write(const struct engine_endpoint *endpoint, struct sockaddr *name, so
     return 0;
 }
 
-static int local_name(struct engine_socket *socket, int fd, struct sockaddr *name, socklen_t *size)
+static int local_name(struct engine_socket *socket, struct sockaddr *name, socklen_t *size)
 {
-    if (socket == NULL)
-        return descriptors_inherited(fd);
     struct engine_status status = status_of(socket);
     return name_write(&status.local, name, size);
 }
 
-static int peer_name(struct engine_socket *socket, int fd, struct sockaddr *name, socklen_t *size)
+static int peer_name(struct engine_socket *socket, struct sockaddr *name, socklen_t *size)
 {
-    if (socket == NULL)
-        return descriptors_inherited(fd);
     struct engine_status status = status_of(socket);
     return status.connected ? name_write(&status.remote, name, size) : -ENOTCONN;
 }
@@ -62,15 +58,15 @@ static int peer_name(struct engine_socket *socket, int fd, struct sockaddr *name
 int getsockname(int fd, struct sockaddr *name, socklen_t *size)
 {
     struct engine_socket *socket HELD = NULL;
-    if (!descriptors_find(fd, &socket))
+    if (!descriptors_recognise(fd, &socket))
         return libc.getsockname(fd, name, size);
-    return (int)result(local_name(socket, fd, name, size));
+    return (int)result(local_name(socket, name, size));
 }
 
 int getpeername(int fd, struct sockaddr *name, socklen_t *size)
 {
     struct engine_socket *socket HELD = NULL;
-    if (!descriptors_find(fd, &socket))
+    if (!descriptors_recognise(fd, &socket))
         return libc.getpeername(fd, name, size);
-    return (int)result(peer_name(socket, fd, name, size));
+    return (int)result(peer_name(socket, name, size));
 }

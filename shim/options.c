@@ -770,8 +770,6 @@ static int set_option(struct engine_socket *socket, int fd, int level, int name,
                       socklen_t size)
 {
     struct call call = {.socket = socket, .fd = fd};
-    if (socket == NULL)
-        return descriptors_inherited(fd);
     call.option = find_option(level, name);
     if (call.option == NULL)
         return -ENOPROTOOPT;
@@ -785,8 +783,6 @@ static int get_option(struct engine_socket *socket, int fd, int level, int name,
                       socklen_t *size)
 {
     struct call call = {.socket = socket, .fd = fd};
-    if (socket == NULL)
-        return descriptors_inherited(fd);
     if (size == NULL || (value == NULL && *size != 0))
         return -EFAULT;
     call.option = find_option(level, name);
@@ -801,7 +797,7 @@ static int get_option(struct engine_socket *socket, int fd, int level, int name,
 int setsockopt(int fd, int level, int name, const void *value, socklen_t size)
 {
     struct engine_socket *socket HELD = NULL;
-    if (!descriptors_find(fd, &socket))
+    if (!descriptors_recognise(fd, &socket))
         return libc.setsockopt(fd, level, name, value, size);
     return (int)result(set_option(socket, fd, level, name, value, size));
 }
@@ -809,7 +805,7 @@ int setsockopt(int fd, int level, int name, const void *value, socklen_t size)
 int getsockopt(int fd, int level, int name, void *value, socklen_t *size)
 {
     struct engine_socket *socket HELD = NULL;
-    if (!descriptors_find(fd, &socket))
+    if (!descriptors_recognise(fd, &socket))
         return libc.getsockopt(fd, level, name, value, size);
     return (int)result(get_option(socket, fd, level, name, value, size));
 }

@@ -34,6 +34,25 @@ static size_t receive_available(struct engine_socket *socket, int fd, const stru
     return done;
 }
 
+/* The socket was bridged meanwhile: what remains comes from the kernel. */
+static ssize_t receive_bridged(int fd, const struct iovec *iov, size_t count, int flags,
+                               size_t done, size_t least)
+{
+    struct iovec part;
+    int left = (int)count;
+    struct msghdr message = {.msg_iov = (struct iovec *)iov_after(iov, &left, done, &part)};
+    if (done >= least)
+        return (ssize_t)done;
+    message.msg_iovlen = (size_t)left;
+    int saved = errno;
+    ssize_t got = libc.recvmsg(fd, &message, flags & ~(MSG_TRUNC | MSG_OOB));
+    int error = errno;
+    errno = saved;
+    if (got < 0)
+        return done > 0 ? (ssize_t)done : -error;
+    return (ssize_t)done + got;
+}
+
 static ssize_t receive_until(struct engine_socket *socket, int fd, const struct iovec *iov,
                              size_t count, int flags, size_t least)
 {
@@ -42,6 +61,8 @@ static ssize_t receive_until(struct engine_socket *socket, int fd, const struct 
     for (;;) {
         ssize_t last;
         done = receive_available(socket, fd, iov, count, flags, done, least, &last);
+        if (last == -EREMOTE)
+            return receive_bridged(fd, iov, count, flags, done, least);
         if (last != -EAGAIN || (done > 0 && status_of(socket).at_mark))
             return done > 0 ? (ssize_t)done : last;
         if (waited == WAIT_OVER)
@@ -73,8 +94,6 @@ static ssize_t receive_urgent(struct engine_socket *socket, int fd, const struct
 ssize_t receive(struct engine_socket *socket, int fd, const struct iovec *iov, size_t count,
                 int flags)
 {
-    if (socket == NULL)
-        return descriptors_inherited(fd);
     if (flags & MSG_OOB)
         return receive_urgent(socket, fd, iov, count, flags);
     if (flags & MSG_ERRQUEUE)
@@ -97,7 +116,7 @@ static ssize_t receive_buffer(struct engine_socket *socket, int fd, void *buffer
 ssize_t read(int fd, void *buffer, size_t size)
 {
     struct engine_socket *socket HELD = NULL;
-    if (!descriptors_find(fd, &socket))
+    if (!descriptors_find_direct(fd, &socket))
         return libc.read(fd, buffer, size);
     return result(receive_buffer(socket, fd, buffer, size, 0));
 }
@@ -116,7 +135,7 @@ ssize_t __read_chk(int fd, void *buffer, size_t size, size_t room)
 ssize_t readv(int fd, const struct iovec *iov, int count)
 {
     struct engine_socket *socket HELD = NULL;
-    if (!descriptors_find(fd, &socket))
+    if (!descriptors_find_direct(fd, &socket))
         return libc.readv(fd, iov, count);
     return result(count < 0 ? -EINVAL : receive(socket, fd, iov, (size_t)count, 0));
 }
@@ -125,7 +144,7 @@ ssize_t readv(int fd, const struct iovec *iov, int count)
 ssize_t preadv2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
 {
     struct engine_socket *socket HELD = NULL;
-    if (offset != -1 || !descriptors_find(fd, &socket))
+    if (offset != -1 || !descriptors_find_direct(fd, &socket))
         return libc.preadv2(fd, iov, count, offset, flags);
     int message_flags = flags & RWF_NOWAIT ? MSG_DONTWAIT : 0;
     return result(count < 0 ? -EINVAL : receive(socket, fd, iov, (size_t)count, message_flags));
@@ -139,7 +158,7 @@ ssize_t preadv64v2(int fd, const struct iovec *iov, int count, off64_t offset, i
 ssize_t recv(int fd, void *buffer, size_t size, int flags)
 {
     struct engine_socket *socket HELD = NULL;
-    if (!descriptors_find(fd, &socket))
+    if (!descriptors_find_direct(fd, &socket))
         return libc.recv(fd, buffer, size, flags);
     return result(receive_buffer(socket, fd, buffer, size, flags));
 }
@@ -150,13 +169,23 @@ ssize_t __recv_chk(int fd, void *buffer, size_t size, size_t room, int flags)
                        : recv(fd, buffer, size, flags);
 }
 
+/* The kernel names the other end of a bridged one's pair. */
+static ssize_t without_pairs_name(int fd, ssize_t got, const struct sockaddr *name, socklen_t *size)
+{
+    if (got >= 0 && name != NULL && size != NULL && *size > sizeof(name->sa_family) &&
+        name->sa_family == AF_UNIX && descriptors_listed(fd))
+        *size = 0;
+    return got;
+}
+
 /* Linux names nobody for a stream: the size of the name becomes 0. */
 ssize_t recvfrom(int fd, void *buffer, size_t size, int flags, struct sockaddr *name,
                  socklen_t *name_size)
 {
     struct engine_socket *socket HELD = NULL;
-    if (!descriptors_find(fd, &socket))
-        return libc.recvfrom(fd, buffer, size, flags, name, name_size);
+    if (!descriptors_find_direct(fd, &socket))
+        return without_pairs_name(fd, libc.recvfrom(fd, buffer, size, flags, name, name_size), name,
+                                  name_size);
     ssize_t got = receive_buffer(socket, fd, buffer, size, flags);
     if (got >= 0 && name != NULL && name_size != NULL)
         *name_size = 0;
@@ -187,7 +216,7 @@ static ssize_t receive_message(struct engine_socket *socket, int fd, struct msgh
 ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 {
     struct engine_socket *socket HELD = NULL;
-    if (!descriptors_find(fd, &socket))
+    if (!descriptors_find_direct(fd, &socket))
         return libc.recvmsg(fd, message, flags);
     return result(receive_message(socket, fd, message, flags));
 }
@@ -216,7 +245,7 @@ static long receive_messages(struct engine_socket *socket, int fd, struct mmsghd
 int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout)
 {
     struct engine_socket *socket HELD = NULL;
-    if (!descriptors_find(fd, &socket))
+    if (!descriptors_find_direct(fd, &socket))
         return libc.recvmmsg(fd, messages, count, flags, timeout);
     return (int)result(receive_messages(socket, fd, messages, count, flags, timeout));
 }

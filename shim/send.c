@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 
 #include "descriptors.h"
 #include "libc.h"
@@ -18,6 +19,19 @@ static unsigned engine_flags(int flags)
            (flags & MSG_OOB ? ENGINE_URGENT : 0);
 }
 
+/* The socket was bridged meanwhile: what remains goes to the kernel. */
+static ssize_t send_bridged(int fd, const struct iovec *iov, size_t count, int flags, size_t done)
+{
+    struct msghdr message = {.msg_iov = (struct iovec *)iov, .msg_iovlen = count};
+    int saved = errno;
+    ssize_t sent = libc.sendmsg(fd, &message, (flags & ~MSG_OOB) | MSG_NOSIGNAL);
+    int error = errno;
+    errno = saved;
+    if (sent < 0)
+        return done > 0 ? (ssize_t)done : -error;
+    return (ssize_t)done + sent;
+}
+
 static ssize_t send_all(struct engine_socket *socket, int fd, const struct iovec *iov, size_t count,
                         size_t bytes, int flags)
 {
@@ -29,6 +43,8 @@ static ssize_t send_all(struct engine_socket *socket, int fd, const struct iovec
         int left = (int)count;
         const struct iovec *next = iov_after(iov, &left, done, &part);
         ssize_t sent = engine_send(socket, fd, next, left, engine_flags(flags));
+        if (sent == -EREMOTE)
+            return send_bridged(fd, next, (size_t)left, flags, done);
         if (sent < 0 && sent != -EAGAIN)
             return done > 0 ? (ssize_t)done : sent;
         done += sent > 0 ? (size_t)sent : 0;
@@ -52,8 +68,6 @@ static ssize_t send_nothing(struct engine_socket *socket)
 ssize_t transmit(struct engine_socket *socket, int fd, const struct iovec *iov, size_t count,
                  int flags)
 {
-    if (socket == NULL)
-        return descriptors_inherited(fd);
     if (flags & MSG_FASTOPEN)
         return -EOPNOTSUPP;
     ssize_t bytes = iov_bytes(iov, count);
@@ -78,7 +92,7 @@ static ssize_t transmit_buffer(struct engine_socket *socket, int fd, const void 
 ssize_t write(int fd, const void *buffer, size_t size)
 {
     struct engine_socket *socket HELD = NULL;
-    if (!descriptors_find(fd, &socket))
+    if (!descriptors_find_direct(fd, &socket))
         return libc.write(fd, buffer, size);
     return result(transmit_buffer(socket, fd, buffer, size, 0));
 }
@@ -91,7 +105,7 @@ ssize_t __write(int fd, const void *buffer, size_t size)
 ssize_t writev(int fd, const struct iovec *iov, int count)
 {
     struct engine_socket *socket HELD = NULL;
-    if (!descriptors_find(fd, &socket))
+    if (!descriptors_find_direct(fd, &socket))
         return libc.writev(fd, iov, count);
     return result(count < 0 ? -EINVAL : transmit(socket, fd, iov, (size_t)count, 0));
 }
@@ -99,7 +113,7 @@ ssize_t writev(int fd, const struct iovec *iov, int count)
 ssize_t pwritev2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
 {
     struct engine_socket *socket HELD = NULL;
-    if (offset != -1 || !descriptors_find(fd, &socket))
+    if (offset != -1 || !descriptors_find_direct(fd, &socket))
         return libc.pwritev2(fd, iov, count, offset, flags);
     int message_flags = flags & RWF_NOWAIT ? MSG_DONTWAIT : 0;
     return result(count < 0 ? -EINVAL : transmit(socket, fd, iov, (size_t)count, message_flags));
@@ -113,7 +127,7 @@ ssize_t pwritev64v2(int fd, const struct iovec *iov, int count, off64_t offset, 
 ssize_t send(int fd, const void *buffer, size_t size, int flags)
 {
     struct engine_socket *socket HELD = NULL;
-    if (!descriptors_find(fd, &socket))
+    if (!descriptors_find_direct(fd, &socket))
         return libc.send(fd, buffer, size, flags);
     return result(transmit_buffer(socket, fd, buffer, size, flags));
 }
@@ -128,9 +142,26 @@ ssize_t sendto(int fd, const void *buffer, size_t size, int flags, const struct 
                socklen_t name_size)
 {
     struct engine_socket *socket HELD = NULL;
-    if (!descriptors_find(fd, &socket))
+    if (!descriptors_find_direct(fd, &socket))
         return libc.sendto(fd, buffer, size, flags, name, name_size);
     return result(transmit_buffer(socket, fd, buffer, size, flags));
+}
+
+/* Descriptors that are handed to another process leave our sight. */
+static void expose_passed(const struct msghdr *message)
+{
+    if (message == NULL || message->msg_control == NULL)
+        return;
+    for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part != NULL;
+         part = CMSG_NXTHDR((struct msghdr *)message, part)) {
+        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
+            continue;
+        for (size_t at = CMSG_LEN(0); at + sizeof(int) <= part->cmsg_len; at += sizeof(int)) {
+            int fd;
+            memcpy(&fd, (char *)part + at, sizeof(fd));
+            descriptors_expose(fd);
+        }
+    }
 }
 
 static ssize_t transmit_message(struct engine_socket *socket, int fd, const struct msghdr *message,
@@ -144,8 +175,10 @@ static ssize_t transmit_message(struct engine_socket *socket, int fd, const stru
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
     struct engine_socket *socket HELD = NULL;
-    if (!descriptors_find(fd, &socket))
+    if (!descriptors_find_direct(fd, &socket)) {
+        expose_passed(message);
         return libc.sendmsg(fd, message, flags);
+    }
     return result(transmit_message(socket, fd, message, flags));
 }
 
@@ -164,7 +197,10 @@ static long transmit_messages(struct engine_socket *socket, int fd, struct mmsgh
 int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
 {
     struct engine_socket *socket HELD = NULL;
-    if (!descriptors_find(fd, &socket))
+    if (!descriptors_find_direct(fd, &socket)) {
+        for (unsigned i = 0; messages != NULL && i < count; i++)
+            expose_passed(&messages[i].msg_hdr);
         return libc.sendmmsg(fd, messages, count, flags);
+    }
     return (int)result(transmit_messages(socket, fd, messages, count, flags));
 }

@@ -83,10 +83,8 @@ ssize_t sendfile(int out, int in, off_t *offset, size_t count)
     if (descriptors_find(in, &source))
         return result(-EINVAL); /* a socket has no pages to lend, as Linux sees it */
     struct engine_socket *socket HELD = NULL;
-    if (!descriptors_find(out, &socket))
+    if (!descriptors_find_direct(out, &socket))
         return libc.sendfile(out, in, offset, count);
-    if (socket == NULL)
-        return result(descriptors_inherited(out));
     int saved = errno;
     ssize_t sent = send_file(socket, out, in, offset, count);
     errno = saved;

@@ -60,8 +60,6 @@ static int bind_socket(struct engine_socket *socket, int fd, const struct sockad
                        socklen_t size)
 {
     struct engine_endpoint local;
-    if (socket == NULL)
-        return descriptors_inherited(fd);
     int error = name_parse(name, size, &local);
     if (error < 0)
         return error;
@@ -76,7 +74,7 @@ static int bind_socket(struct engine_socket *socket, int fd, const struct sockad
 int bind(int fd, const struct sockaddr *name, socklen_t size)
 {
     struct engine_socket *socket HELD = NULL;
-    if (!descriptors_find(fd, &socket))
+    if (!descriptors_recognise(fd, &socket))
         return libc.bind(fd, name, size);
     return (int)result(bind_socket(socket, fd, name, size));
 }
@@ -84,10 +82,9 @@ int bind(int fd, const struct sockaddr *name, socklen_t size)
 int listen(int fd, int backlog)
 {
     struct engine_socket *socket HELD = NULL;
-    if (!descriptors_find(fd, &socket))
+    if (!descriptors_recognise(fd, &socket))
         return libc.listen(fd, backlog);
-    return (int)result(socket == NULL ? descriptors_inherited(fd)
-                                      : engine_listen(socket, fd, backlog));
+    return (int)result(engine_listen(socket, fd, backlog));
 }
 
 /* Waits for the end of a handshake. What Linux says when it has not come to one is `unfinished`. */
@@ -148,8 +145,6 @@ static int connect_idle(struct engine_socket *socket, int fd, const struct socka
 static int connect_socket(struct engine_socket *socket, int fd, const struct sockaddr *name,
                           socklen_t size)
 {
-    if (socket == NULL)
-        return descriptors_inherited(fd);
     if (size < sizeof(name->sa_family) || name == NULL)
         return name == NULL ? -EFAULT : -EINVAL;
     struct engine_status status = status_of(socket);
@@ -166,7 +161,7 @@ static int connect_socket(struct engine_socket *socket, int fd, const struct soc
 int connect(int fd, const struct sockaddr *name, socklen_t size)
 {
     struct engine_socket *socket HELD = NULL;
-    if (!descriptors_find(fd, &socket))
+    if (!descriptors_recognise(fd, &socket))
         return libc.connect(fd, name, size);
     return (int)result(connect_socket(socket, fd, name, size));
 }
@@ -177,17 +172,17 @@ int __connect(int fd, const struct sockaddr *name, socklen_t size)
 }
 
 /* What can be refused before a connection has been taken, and would be lost. */
-static int check_accept(struct engine_socket *socket, int fd, const struct sockaddr *name,
+static int check_accept(struct engine_socket *socket, const struct sockaddr *name,
                         const socklen_t *size, int flags)
 {
-    if (socket == NULL)
-        return descriptors_inherited(fd);
     if (flags & ~TYPE_FLAGS)
         return -EINVAL;
     if (name != NULL && size == NULL)
         return -EFAULT;
     if (name != NULL && (int)*size < 0)
         return -EINVAL;
+    if (engine_listens_elsewhere(socket))
+        return 0;
     struct engine_status status = status_of(socket);
     return is_listening(&status) ? 0 : -EINVAL;
 }
@@ -211,23 +206,26 @@ static int accept_from(int listener, struct sockaddr *name, socklen_t *size, int
 int accept4(int fd, struct sockaddr *name, socklen_t *size, int flags)
 {
     struct engine_socket *listener = NULL;
-    if (!descriptors_find(fd, &listener))
+    if (!descriptors_recognise(fd, &listener))
         return libc.accept4(fd, name, size, flags);
-    int error = check_accept(listener, fd, name, size, flags);
+    int error = check_accept(listener, name, size, flags);
     descriptors_release(&listener);
     return (int)result(error < 0 ? error : accept_from(fd, name, size, flags));
 }
 
 int accept(int fd, struct sockaddr *name, socklen_t *size)
 {
-    return descriptors_listed(fd) ? accept4(fd, name, size, 0) : libc.accept(fd, name, size);
+    return accept4(fd, name, size, 0);
 }
 
 static int shut(struct engine_socket *socket, int fd, int how)
 {
-    if (socket == NULL)
-        return descriptors_inherited(fd);
-    return how < SHUT_RD || how > SHUT_RDWR ? -EINVAL : engine_shutdown(socket, fd, how);
+    if (how < SHUT_RD || how > SHUT_RDWR)
+        return -EINVAL;
+    /* What a bridged one has written, and the end of it, go the same way. */
+    if (engine_is_bridged(socket) && status_of(socket).connected)
+        return libc.shutdown(fd, how) < 0 ? -errno : 0;
+    return engine_shutdown(socket, fd, how);
 }
 
 int shutdown(int fd, int how)

@@ -7,7 +7,8 @@
  *
  * early stands in for libc's function until the constructor has resolved it. It goes straight to
  * the system call: other libraries' constructors run before ours, and dlsym() itself may call what
- * is interposed.
+ * is interposed. What has no system call of its own, and dlsym() does not call, is resolved then. (We never
+ * call libc's variadic ones.)
  */
 #ifndef UTCP_SHIM_SYMBOLS_H
 #define UTCP_SHIM_SYMBOLS_H
@@ -114,7 +115,56 @@
       return libc.fcntl(fd, command, ARGUMENT_AFTER(command)))                                     \
     X(int, ioctl, (int fd, unsigned long request, ...),                                            \
       return (int)syscall(SYS_ioctl, fd, request, ARGUMENT_AFTER(request)))                        \
+    X(FILE *, fdopen, (int fd, const char *mode), libc_resolve(); return libc.fdopen(fd, mode))    \
+    X(int, vdprintf, (int fd, const char *format, va_list rest),                                   \
+      libc_resolve(); return libc.vdprintf(fd, format, rest))                                      \
+    X(int, dprintf, (int fd, const char *format, ...), (void)fd; (void)format; return -1)          \
+    X(int, __vdprintf_chk, (int fd, int flag, const char *format, va_list rest),                   \
+      (void)flag; return libc.vdprintf(fd, format, rest))                                          \
+    X(int, __dprintf_chk, (int fd, int flag, const char *format, ...),                             \
+      (void)fd; (void)flag; (void)format; return -1)                                               \
+    X(ssize_t, splice,                                                                             \
+      (int in, off64_t *in_offset, int out, off64_t *out_offset, size_t size, unsigned flags),     \
+      return syscall(SYS_splice, in, in_offset, out, out_offset, size, flags))                     \
     /* the process */                                                                              \
+    X(pid_t, _Fork, (void), libc_resolve(); return libc._Fork())                                   \
+    X(int, daemon, (int keeps_directory, int keeps_streams),                                       \
+      libc_resolve(); return libc.daemon(keeps_directory, keeps_streams))                          \
+    X(int, execve, (const char *path, char *const *arguments, char *const *environment),           \
+      return (int)syscall(SYS_execve, path, arguments, environment))                               \
+    X(int, execveat, (int directory, const char *path, char *const *arguments,                     \
+      char *const *environment, int flags),                                                        \
+      return (int)syscall(SYS_execveat, directory, path, arguments, environment, flags))           \
+    X(int, fexecve, (int fd, char *const *arguments, char *const *environment),                    \
+      return (int)syscall(SYS_execveat, fd, "", arguments, environment, AT_EMPTY_PATH))            \
+    X(int, execvpe, (const char *file, char *const *arguments, char *const *environment),          \
+      libc_resolve(); return libc.execvpe(file, arguments, environment))                           \
+    X(int, execv, (const char *path, char *const *arguments),                                      \
+      return libc.execve(path, arguments, environ))                                                \
+    X(int, execvp, (const char *file, char *const *arguments),                                     \
+      return libc.execvpe(file, arguments, environ))                                               \
+    X(int, execl, (const char *path, const char *argument, ...),                                   \
+      (void)path; (void)argument; return -1)                                                       \
+    X(int, execlp, (const char *file, const char *argument, ...),                                  \
+      (void)file; (void)argument; return -1)                                                       \
+    X(int, execle, (const char *path, const char *argument, ...),                                  \
+      (void)path; (void)argument; return -1)                                                       \
+    X(int, posix_spawn,                                                                            \
+      (pid_t * child, const char *path, const posix_spawn_file_actions_t *actions,                 \
+       const posix_spawnattr_t *attributes, char *const *arguments, char *const *environment),     \
+      libc_resolve();                                                                              \
+      return libc.posix_spawn(child, path, actions, attributes, arguments, environment))           \
+    X(int, posix_spawnp,                                                                           \
+      (pid_t * child, const char *file, const posix_spawn_file_actions_t *actions,                 \
+       const posix_spawnattr_t *attributes, char *const *arguments, char *const *environment),     \
+      libc_resolve();                                                                              \
+      return libc.posix_spawnp(child, file, actions, attributes, arguments, environment))          \
+    X(int, posix_spawn_file_actions_adddup2,                                                       \
+      (posix_spawn_file_actions_t * actions, int fd, int target),                                  \
+      libc_resolve(); return libc.posix_spawn_file_actions_adddup2(actions, fd, target))           \
+    X(int, system, (const char *command), libc_resolve(); return libc.system(command))             \
+    X(FILE *, popen, (const char *command, const char *mode),                                      \
+      libc_resolve(); return libc.popen(command, mode))                                            \
     X(void, _exit, (int status), syscall(SYS_exit_group, status))                                  \
     X(void, _Exit, (int status), libc._exit(status))
 /* clang-format on */

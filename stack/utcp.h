@@ -256,6 +256,12 @@ bool utcp_next_event(struct utcp_stack *stack, struct utcp_event *event);
 
 unsigned utcp_ready(const struct utcp_conn *conn);
 
+/* True from SYN on until the handshake has ended either way. */
+bool utcp_connecting(const struct utcp_conn *conn);
+
+/* False once the user has said FIN, or the connection is gone. */
+bool utcp_can_send(const struct utcp_conn *conn);
+
 /* ---- user calls, RFC 9293 section 3.10 ---- */
 
 /* A connection in CLOSED, not bound. NULL when memory is short. */
@@ -272,6 +278,9 @@ int utcp_connect(struct utcp_conn *conn, const struct utcp_endpoint *remote, utc
 /* Begins, or goes on with another backlog. Binds to an ephemeral port if needed. -EADDRINUSE,
  * -EINVAL in any state but CLOSED and LISTEN. */
 int utcp_listen(struct utcp_conn *conn, unsigned backlog);
+
+/* The peer of the connection that utcp_accept() would take; false = none waits. */
+bool utcp_next_to_accept(const struct utcp_conn *listener, struct utcp_endpoint *remote);
 
 /* Takes an established connection from the queue; NULL = none waits. user must not be NULL. */
 struct utcp_conn *utcp_accept(struct utcp_conn *listener, void *user);
@@ -296,6 +305,9 @@ void utcp_send_commit(struct utcp_conn *conn, size_t len, unsigned flags, utcp_t
  * drops the first len of them and may open the window. One receiver at a time.
  */
 long utcp_receive_data(struct utcp_conn *conn, struct utcp_slice data[2]);
+
+/* Bytes that utcp_receive_data() would come to, in all. */
+size_t utcp_unread(const struct utcp_conn *conn);
 
 /* The urgent byte, which is taken unless peek is set, though the mark stays: 1 = there it is; 0 = it will
  * not come any more; -EAGAIN = it is announced; -EINVAL = there is none, or it is inline. */

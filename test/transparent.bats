@@ -188,15 +188,6 @@ same() {
     same perl -e "$program" $KERNEL
 }
 
-@test "a program that inherits a socket by fork and exec gets an error, and no bytes that nobody sent" {
-    run --separate-stderr ours timeout 60 bash -c "
-        exec 3<>/dev/tcp/$KERNEL/80
-        cat <&3"
-    assert_output ''
-    assert_regex "$stderr" 'made by another process'
-    assert_regex "$stderr" 'Bad file descriptor'
-}
-
 @test "congestion control and pacing rate read and are set as in the kernel" {
     inside sh -c 'cat /proc/sys/net/ipv4/tcp_available_congestion_control' | grep -qw reno ||
         fail 'this kernel has no reno to compare with'

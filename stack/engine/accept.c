@@ -7,6 +7,9 @@
  * together with a pointer to the socket. So the listener turns readable, accept() is a recvmsg(),
  * and the kernel settles which of several threads gets the connection.
  *
+ * A process that has the listener but not its engine makes it a bridged one (bridge.c), and so is all that is
+ * offered from then on, with all that the process must know.
+ *
  * What the listener's pair has no room for stays in the core's queue. What was sent and is never
  * fetched is closed by the kernel with the listener, which shows as a hang-up like any other, and
  * is reset.
@@ -25,15 +28,18 @@ enum {
 
 /* What passes through a listener's pair with each descriptor. */
 struct socket_offer {
-    uint64_t token; /* tells offers of this process's engine from those of its parent's */
+    uint64_t token; /* tells offers of this process's engine from those of another's */
     struct engine_socket *socket;
+    uint64_t key; /* of a bridged one, 0 = it is not */
+    struct engine_endpoint remote;
 };
 
 /* Sends a descriptor and the socket behind it through the listener's pair. */
 static int send_offer(struct engine_socket *listener, struct engine_socket *socket, int fd)
 {
+    struct utcp_endpoint remote = {0};
     _Alignas(struct cmsghdr) char ancillary[CMSG_SPACE(sizeof(int))] = {0};
-    struct socket_offer offer = {.token = engine.token, .socket = socket};
+    struct socket_offer offer = {.token = engine.token, .socket = socket, .key = socket->key};
     struct iovec iov = {.iov_base = &offer, .iov_len = sizeof offer};
     struct msghdr message = {.msg_iov = &iov,
                              .msg_iovlen = 1,
@@ -41,6 +47,9 @@ static int send_offer(struct engine_socket *listener, struct engine_socket *sock
                              .msg_controllen = sizeof ancillary};
     struct cmsghdr *header = CMSG_FIRSTHDR(&message);
     long sent;
+
+    utcp_next_to_accept(listener->conn, &remote);
+    offer.remote = endpoint_from_core(&remote);
 
     header->cmsg_level = SOL_SOCKET;
     header->cmsg_type = SCM_RIGHTS;
@@ -61,6 +70,8 @@ static int offer_one(struct engine_socket *listener)
         return -ENOMEM;
     error = mirror_open(socket, &fd);
     if (!error) {
+        if (listener->bridged)
+            bridge_accepted(socket, fd);
         error = send_offer(listener, socket, fd);
         sys_close(fd);
         if (error)
@@ -132,18 +143,33 @@ static bool deliver(struct engine_socket *socket, struct engine_endpoint *remote
     return alive;
 }
 
-/* Makes the offer the caller's own; false when it came from another process's engine, or when the
- * connection was reset on the way and its memory is another socket's by now. */
-static bool take_offer(const struct socket_offer *offer, int fd, struct engine_endpoint *remote)
+/* Makes the offer the caller's own; NULL when the connection was reset on the way and its memory is another
+ * socket's by now. */
+static struct engine_socket *take_own(const struct socket_offer *offer, int fd,
+                                      struct engine_endpoint *remote)
 {
     struct engine_socket *socket = offer->socket;
 
-    if (offer->token != engine.token || !engine_socket_hold(socket))
-        return false;
+    if (!engine_socket_hold(socket))
+        return NULL;
     if (mirror_is(socket, fd) && deliver(socket, remote))
-        return true;
+        return socket;
     engine_socket_drop(socket);
-    return false;
+    return NULL;
+}
+
+/* One of another process's engine; it may have been offered before the listener was bridged. */
+static struct engine_socket *take_foreign(const struct socket_offer *offer, int fd,
+                                          struct engine_endpoint *remote)
+{
+    const struct engine_socket sender = {.token = offer->token};
+    struct engine_socket *socket = NULL;
+
+    *remote = offer->remote;
+    if (offer->key)
+        return foreign_socket(fd, offer->token, offer->socket, offer->key, false);
+    engine_adopt(&sender, fd, &socket);
+    return socket;
 }
 
 int engine_accept(int listener_fd, unsigned flags, engine_recvmsg *receive,
@@ -155,11 +181,12 @@ int engine_accept(int listener_fd, unsigned flags, engine_recvmsg *receive,
     if (fd < 0)
         return fd;
     *remote = (struct engine_endpoint){0};
-    if (!take_offer(&offer, fd, remote)) {
+    *accepted = offer.token == engine.token ? take_own(&offer, fd, remote)
+                                            : take_foreign(&offer, fd, remote);
+    if (!*accepted) {
         sys_close(fd);
         return -ECONNABORTED;
     }
     socket_set_flags(fd, flags);
-    *accepted = offer.socket;
     return fd;
 }

@@ -248,6 +248,9 @@ static void serve(enum control_request request)
         reply.result = engine_open_stack();
         control_answer(&reply, -1);
         break;
+    case CONTROL_PARK:
+        keeper_park();
+        break;
     case CONTROL_FAREWELL:
         keeper_farewell();
         break;

@@ -73,6 +73,7 @@ bool engine_try_lock(void)
 void engine_go_on_alone(void)
 {
     engine.alone = true;
+    engine.gone = false;
     for (struct engine_socket *socket = engine.sockets; socket; socket = socket->next) {
         socket->copying = 0;
         if (socket->ending)
@@ -273,7 +274,9 @@ static bool hung_up(const struct engine_socket *socket, uint32_t events)
 static void handle_socket(struct engine_socket *socket, uint32_t events)
 {
     engine_lock();
-    if (hung_up(socket, events))
+    if (socket->bridged && socket->phase != SOCKET_LISTENING)
+        bridge_event(socket, events);
+    else if (hung_up(socket, events))
         socket_hang_up(socket);
     else if ((events & EPOLLOUT) && socket->phase == SOCKET_LISTENING)
         socket_mark(socket);
@@ -292,6 +295,8 @@ static void handle(const struct epoll_event *events, int count)
             asked = true;
         else if (tag == &engine.link)
             link_changed();
+        else if (tag == &engine.desk)
+            desk_serve();
         else if (tag == &engine.device)
             engine.readable |= (events[i].events & EPOLLIN) != 0;
         else
@@ -384,6 +389,7 @@ static int prepare_thread(int control)
     engine.epoll = sys_epoll_create();
     if (engine.epoll < 0)
         return engine.epoll;
+    desk_open();
     return engine_watch(control, EPOLLIN, &engine.control);
 }
 
@@ -409,6 +415,7 @@ static void reset(void)
         .config = engine.config,
         .epoll = -1,
         .control = -1,
+        .desk = -1,
         .link = -1,
         .offer_at = UTCP_NEVER,
         .device.fd = -1,
@@ -451,6 +458,12 @@ void engine_fork_child(void)
     pthread_mutex_init(&engine_mutex, NULL);
     control_fork_child();
     sys_block_signals(signals);
+}
+
+void engine_fork_unseen(void)
+{
+    fork_signals = sys_block_signals(UINT64_MAX);
+    engine_fork_child();
 }
 
 bool engine_bypasses(const struct engine_endpoint *endpoint)

@@ -46,11 +46,14 @@ struct engine_socket;
 void engine_init(char *const *environment);
 
 /* fork(): in the parent before, in the parent after, in the child after. The child starts without an
- * engine; the sockets it inherited are dead to it (engine_socket_hold() fails), a new socket starts an
- * engine of its own. */
+ * engine; it can engine_adopt() the sockets it inherited (engine_socket_hold() fails before), and a new socket
+ * starts an engine of its own. */
 void engine_fork_prepare(void);
 void engine_fork_parent(void);
 void engine_fork_child(void);
+
+/* The same in a child that was forked without a word to us. */
+void engine_fork_unseen(void);
 
 /*
  * The process is about to end. When connections have data or a FIN to bring to their peers, a keeper
@@ -58,6 +61,14 @@ void engine_fork_child(void);
  * fails with -EPIPE. Async-signal-safe; may be called twice, and when no engine runs.
  */
 void engine_farewell(void);
+
+/*
+ * Around exec(): when it succeeds, what is left to do for this process's connections is done by a keeper. When it
+ * fails and engine_exec_begin() was true, engine_exec_failed() must follow; nothing has happened then. Nothing of
+ * the engine may be called in between.
+ */
+bool engine_exec_begin(void);
+void engine_exec_failed(void);
 
 /* True for a descriptor in the program's table that is the engine's and must not be seen, closed or
  * replaced by the program. Cheap. */
@@ -71,6 +82,32 @@ bool engine_bypasses(const struct engine_endpoint *endpoint);
 enum engine_level { ENGINE_ERROR, ENGINE_WARN, ENGINE_INFO, ENGINE_DEBUG };
 void engine_log(enum engine_level level, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* ---- sockets that leave our sight ---- */
+
+/*
+ * A socket is direct at first: its bytes move by engine_send() and engine_receive(). Once somebody may use its
+ * descriptor who does not know of us, it is bridged: the bytes go through the pair, by plain system calls, and
+ * these two answer -EREMOTE. All other calls are as before.
+ *
+ * engine_expose() bridges a socket; nothing is lost or repeated, whatever is in flight. It may be called in a child
+ * of vfork() or fork(), too. -ECONNREFUSED when the engine is gone.
+ */
+int engine_expose(const struct engine_socket *socket, int fd);
+bool engine_is_bridged(const struct engine_socket *socket);
+
+/*
+ * Gives this process a socket for a descriptor whose TCP another process has, and bridges it; *socket is held for
+ * the caller. `inherited` is what the descriptor's table said in the parent before a fork, or NULL: the
+ * descriptor is asked then. -ENOTSOCK when it is none of ours.
+ */
+int engine_adopt(const struct engine_socket *inherited, int fd, struct engine_socket **socket);
+
+/* True when the socket was made by a process that this one is a forked child of. */
+bool engine_is_inherited(const struct engine_socket *socket);
+
+/* True when another process has its TCP and it listened when this one adopted it: no question asked. */
+bool engine_listens_elsewhere(const struct engine_socket *socket);
 
 /* ---- sockets ---- */
 

@@ -208,6 +208,51 @@ void keeper_start(void)
         engine.keeper = pid;
 }
 
+/* ---- exec ---- */
+
+void keeper_park(void)
+{
+    const struct control_reply reply = {0};
+
+    if (engine.capture.fd >= 0)
+        pcapng_flush(&engine.capture);
+    atomic_store(&engine.parked, 1);
+    control_answer(&reply, -1);
+    while (atomic_load(&engine.parked))
+        sys_call(SYS_futex, (long)&engine.parked, FUTEX_WAIT_PRIVATE, 1, 0, 0, 0);
+}
+
+/* No thread is to be in the middle of anything when exec() ends it: the engine's waits, and the lock is held. */
+bool engine_exec_begin(void)
+{
+    uint64_t signals;
+
+    log_flush();
+    if (!control_running() || engine.gone || !engine.keeper)
+        return false;
+    signals = sys_block_signals(UINT64_MAX);
+    if (control_call(CONTROL_PARK, NULL, NULL)) {
+        sys_block_signals(signals);
+        return false;
+    }
+    engine_lock();
+    engine.exec_holds = true;
+    /* The program that is executed would inherit what is blocked. */
+    sys_block_signals(signals);
+    return true;
+}
+
+void engine_exec_failed(void)
+{
+    uint64_t signals = sys_block_signals(UINT64_MAX);
+
+    engine.exec_holds = false;
+    engine_unlock();
+    atomic_store(&engine.parked, 0);
+    sys_call(SYS_futex, (long)&engine.parked, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
+    sys_block_signals(signals);
+}
+
 /* ---- the farewell ---- */
 
 /* Closes all that the thread and the keeper have but the channel. */

@@ -14,12 +14,16 @@
  *			used while it counts as writable: one skb of 1024 bytes (2304 with its
  *			overhead) is too much, one of a single byte (768) is not.
  *	writable again	the engine drains the filler.
- *	peer's FIN	the engine shuts its end down for writing.
- *	both shut	the engine shuts its end down both ways.
+ *	peer's FIN	the program's end is shut down for reading, which either end can do.
+ *	both shut	it is shut down both ways.
  *	reset		the engine closes its end while something is unread there: the kernel then
  *			gives the program's end ECONNRESET. So that there is always something, the
  *			tripwire of one byte is written at the start and behind each filler, and
  *			never drained.
+ *
+ * What has been shut down carries no bytes any more, and what has been received must be able to go through
+ * the pair should the socket be bridged (bridge.c). So a FIN shows when everything before it has been read.
+ * That is later than on Linux, but hides nothing: until then there is something to read.
  *
  * The last close of the program's end, by whichever process, shows as EPOLLHUP on the engine's end,
  * but not after the engine shut its own end down both ways: EPOLLHUP is there already. What shows then
@@ -46,9 +50,18 @@ static const char filler[FILLER_BYTES];
 
 /* ---- the pair ---- */
 
-int mirror_open(struct engine_socket *socket, int *program_end)
+void mirror_recognise(struct engine_socket *socket, int fd)
 {
     struct stat status;
+
+    if (sys_fstat(fd, &status) == 0) {
+        engine.pair_device = status.st_dev;
+        socket->inode = status.st_ino;
+    }
+}
+
+int mirror_open(struct engine_socket *socket, int *program_end)
+{
     int ends[2];
     int error = sys_socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, ends);
 
@@ -56,9 +69,7 @@ int mirror_open(struct engine_socket *socket, int *program_end)
         return error;
     sys_setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, 0);
     sys_send(ends[0], filler, TRIPWIRE_BYTES, MSG_DONTWAIT);
-    sys_fstat(ends[0], &status);
-    engine.pair_device = status.st_dev;
-    socket->inode = status.st_ino;
+    mirror_recognise(socket, ends[0]);
     socket->unread = TRIPWIRE_BYTES;
     socket->end = ends[1];
     error = engine_watch(socket->end, EPOLLET, socket); /* hang-ups and errors only */
@@ -97,16 +108,25 @@ static bool filled(const struct engine_socket *socket)
     return socket->unread > FILLER_BYTES;
 }
 
+/* What is to be shown as shut down: enum utcp_shutdown, as seen from the engine's end. */
+static unsigned shut_wanted(const struct engine_socket *socket, unsigned ready)
+{
+    if (!(ready & UTCP_RDHUP) || utcp_unread(socket->conn) > 0)
+        return 0;
+    return ready & UTCP_HUP ? UTCP_SHUT_RD | UTCP_SHUT_WR : UTCP_SHUT_WR;
+}
+
 bool mirror_differs(const struct engine_socket *socket, unsigned ready)
 {
     if (socket->end < 0)
         return false;
+    if (socket->bridged)
+        return socket->phase != SOCKET_IDLE;
     if (socket->phase != SOCKET_ACTIVE)
         return socket->phase == SOCKET_LISTENING && (ready & UTCP_IN);
     return ((ready & UTCP_IN) && !socket->has_byte) || ((ready & UTCP_OUT) && filled(socket)) ||
            ((ready & UTCP_PRI) && !socket->has_urgent) ||
-           ((ready & UTCP_RDHUP) && !(socket->shut & UTCP_SHUT_WR)) ||
-           ((ready & UTCP_HUP) && !(socket->shut & UTCP_SHUT_RD)) || (ready & UTCP_ERR);
+           (shut_wanted(socket, ready) & ~socket->shut) || (ready & UTCP_ERR);
 }
 
 static void show_readable(struct engine_socket *socket)
@@ -133,7 +153,7 @@ static void show_writable(struct engine_socket *socket)
 
 static void show_shut(struct engine_socket *socket, unsigned how)
 {
-    if ((socket->shut & how) == how)
+    if (!(how & ~socket->shut))
         return;
     show_readable(socket);
     if (!socket->has_byte)
@@ -163,6 +183,10 @@ void mirror_sync(struct engine_socket *socket)
         socket_offer_connections(socket);
         return;
     }
+    if (socket->bridged) {
+        bridge_sync(socket);
+        return;
+    }
     ready = utcp_ready(socket->conn);
     if (ready & UTCP_ERR) {
         mirror_close(socket);
@@ -174,10 +198,7 @@ void mirror_sync(struct engine_socket *socket)
         show_urgent(socket);
     if (ready & UTCP_OUT)
         show_writable(socket);
-    if (ready & UTCP_HUP)
-        show_shut(socket, UTCP_SHUT_RD | UTCP_SHUT_WR);
-    else if (ready & UTCP_RDHUP)
-        show_shut(socket, UTCP_SHUT_WR);
+    show_shut(socket, shut_wanted(socket, ready));
 }
 
 /* ---- what the program's threads do ---- */
@@ -226,13 +247,23 @@ static void take_byte(struct engine_socket *socket, int fd)
         skip_gap(socket, fd);
 }
 
+/* What show_shut() does, from the program's end. */
+static void shut_here(struct engine_socket *socket, int fd, unsigned how)
+{
+    if (!(how & ~socket->shut) || !socket->has_byte)
+        return;
+    sys_shutdown(fd, how == UTCP_SHUT_WR ? SHUT_RD : SHUT_RDWR);
+    socket->shut = (uint8_t)how;
+}
+
 int mirror_take(struct engine_socket *socket, int fd)
 {
     unsigned ready = utcp_ready(socket->conn);
+    unsigned shut = shut_wanted(socket, ready);
     bool urgent = socket->has_urgent && !(ready & UTCP_PRI);
     bool read = socket->has_byte && !socket->shut && !(ready & UTCP_IN);
 
-    if (socket->end < 0 || (!urgent && !read))
+    if (socket->end < 0 || (!urgent && !read && !(shut & ~socket->shut)))
         return 0;
     if (!mirror_is(socket, fd))
         return -EBADF;
@@ -240,5 +271,6 @@ int mirror_take(struct engine_socket *socket, int fd)
         take_urgent(socket, fd);
     if (read)
         take_byte(socket, fd);
+    shut_here(socket, fd, shut);
     return 0;
 }

@@ -38,6 +38,7 @@ struct engine_socket *socket_new(void)
     pthread_mutex_init(&socket->send_lock, NULL);
     pthread_mutex_init(&socket->receive_lock, NULL);
     socket->end = -1;
+    socket->token = engine.token;
     socket->next = engine.sockets;
     if (socket->next)
         socket->next->previous = socket;
@@ -130,10 +131,24 @@ int socket_ensure_conn(struct engine_socket *socket)
     return 0;
 }
 
+/* Asks the process that has the socket. */
+static int ask_home(const struct engine_socket *socket, enum desk_operation operation, int number,
+                    uint64_t value, struct desk_reply *reply)
+{
+    struct desk_request request = {.operation = operation, .number = number, .value = value};
+
+    return foreign_ask(socket, &request, -1, reply);
+}
+
 int engine_set_option(struct engine_socket *socket, enum engine_option option, uint64_t value)
 {
+    struct desk_reply reply;
     uint64_t signals;
-    int error = engine_enter(socket, &signals);
+    int error;
+
+    if (socket->home)
+        return ask_home(socket, DESK_SET_OPTION, (int)option, value, &reply);
+    error = engine_enter(socket, &signals);
 
     if (error)
         return error;
@@ -198,8 +213,11 @@ static uint64_t default_option(enum engine_option option)
 /* UINT64_MAX takes a word back: what is set to it has its default. */
 uint64_t engine_get_option(struct engine_socket *socket, enum engine_option option)
 {
+    struct desk_reply reply;
     uint64_t signals, value;
 
+    if (socket->home)
+        return ask_home(socket, DESK_GET_OPTION, (int)option, 0, &reply) ? 0 : reply.value;
     if (engine_enter(socket, &signals))
         return 0;
     if (socket->conn)
@@ -214,9 +232,15 @@ uint64_t engine_get_option(struct engine_socket *socket, enum engine_option opti
 
 void engine_read_extra(struct engine_socket *socket, struct engine_extra *extra)
 {
+    struct desk_reply reply = {0};
     uint64_t signals;
 
     *extra = (struct engine_extra){0};
+    if (socket->home) {
+        if (!ask_home(socket, DESK_READ_EXTRA, 0, 0, &reply))
+            *extra = reply.extra;
+        return;
+    }
     if (engine_enter(socket, &signals))
         return;
     *extra = socket->extra;
@@ -225,10 +249,14 @@ void engine_read_extra(struct engine_socket *socket, struct engine_extra *extra)
 
 void engine_write_extra(struct engine_socket *socket, unsigned index, int32_t value)
 {
+    struct desk_reply reply;
     uint64_t signals;
 
-    if (index >= sizeof socket->extra.values / sizeof *socket->extra.values ||
-        engine_enter(socket, &signals))
+    if (index >= sizeof socket->extra.values / sizeof *socket->extra.values)
+        return;
+    if (socket->home)
+        ask_home(socket, DESK_WRITE_EXTRA, (int)index, (uint64_t)value, &reply);
+    if (socket->home || engine_enter(socket, &signals))
         return;
     socket->extra.values[index] = value;
     engine_leave(signals);
@@ -284,6 +312,8 @@ static int need_stack(void)
         return 0;
     if (engine.config.error[0])
         return -ENETDOWN;
+    if (pthread_equal(pthread_self(), engine.thread))
+        return engine_open_stack() ? -ENETDOWN : 0; /* asked at the desk */
     signals = sys_block_signals(UINT64_MAX);
     error = control_call(CONTROL_DEVICE, NULL, NULL);
     sys_block_signals(signals);
@@ -309,12 +339,27 @@ static int enter_with_conn(struct engine_socket *socket, uint64_t *signals)
     return error;
 }
 
+/* What takes the program's end along, or an endpoint. */
+static int ask_home_with(const struct engine_socket *socket, enum desk_operation operation,
+                         int number, const struct engine_endpoint *endpoint, int fd)
+{
+    struct desk_request request = {.operation = operation, .number = number};
+    struct desk_reply reply;
+
+    if (endpoint)
+        request.endpoint = *endpoint;
+    return foreign_ask(socket, &request, fd, &reply);
+}
+
 int engine_bind(struct engine_socket *socket, const struct engine_endpoint *local)
 {
     struct utcp_endpoint endpoint = endpoint_to_core(local);
     uint64_t signals;
-    int error = enter_with_conn(socket, &signals);
+    int error;
 
+    if (socket->home)
+        return ask_home_with(socket, DESK_BIND, 0, local, -1);
+    error = enter_with_conn(socket, &signals);
     if (error)
         return error;
     error = utcp_bind(socket->conn, &endpoint);
@@ -325,9 +370,11 @@ int engine_bind(struct engine_socket *socket, const struct engine_endpoint *loca
 int engine_listen(struct engine_socket *socket, int fd, int backlog)
 {
     uint64_t signals;
-    int error = enter_with_conn(socket, &signals);
+    int error;
 
-    (void)fd;
+    if (socket->home)
+        return ask_home_with(socket, DESK_LISTEN, backlog, NULL, fd);
+    error = enter_with_conn(socket, &signals);
     if (error)
         return error;
     error = utcp_listen(socket->conn, backlog < 0 ? INT32_MAX : (unsigned)backlog);
@@ -358,8 +405,11 @@ int engine_connect(struct engine_socket *socket, int fd, const struct engine_end
 {
     struct utcp_endpoint endpoint = endpoint_to_core(remote);
     uint64_t signals;
-    int error = enter_with_conn(socket, &signals);
+    int error;
 
+    if (socket->home)
+        return ask_home_with(socket, DESK_CONNECT, 0, remote, fd);
+    error = enter_with_conn(socket, &signals);
     if (error)
         return error;
     error = connect_locked(socket, fd, &endpoint);
@@ -381,9 +431,11 @@ static void stop_listening(struct engine_socket *socket)
 int engine_shutdown(struct engine_socket *socket, int fd, int how)
 {
     uint64_t signals;
-    int error = engine_enter(socket, &signals);
+    int error;
 
-    (void)fd;
+    if (socket->home)
+        return ask_home_with(socket, DESK_SHUTDOWN, how, NULL, fd);
+    error = engine_enter(socket, &signals);
     if (error)
         return error;
     if (socket->phase == SOCKET_LISTENING && how != SHUT_WR) {
@@ -399,9 +451,12 @@ int engine_shutdown(struct engine_socket *socket, int fd, int how)
 
 void engine_close_resets(struct engine_socket *socket, bool resets)
 {
+    struct desk_reply reply;
     uint64_t signals;
 
-    if (engine_enter(socket, &signals))
+    if (socket->home)
+        ask_home(socket, DESK_CLOSE_RESETS, 0, resets, &reply);
+    if (socket->home || engine_enter(socket, &signals))
         return;
     socket->resets = resets;
     engine_leave(signals);
@@ -409,9 +464,13 @@ void engine_close_resets(struct engine_socket *socket, bool resets)
 
 int engine_take_error(struct engine_socket *socket)
 {
+    struct desk_reply reply;
     uint64_t signals;
-    int error = engine_enter(socket, &signals);
+    int error;
 
+    if (socket->home)
+        return ask_home(socket, DESK_TAKE_ERROR, 0, 0, &reply);
+    error = engine_enter(socket, &signals);
     if (error)
         return error;
     error = socket->conn ? utcp_take_error(socket->conn) : 0;
@@ -441,8 +500,15 @@ void socket_hang_up(struct engine_socket *socket)
 void engine_get_status(struct engine_socket *socket, struct engine_status *status)
 {
     struct utcp_info info = {.state = TCP_CLOSED};
+    struct desk_reply reply;
     uint64_t signals;
 
+    if (socket->home) {
+        bool known = !ask_home(socket, DESK_STATUS, 0, 0, &reply);
+
+        *status = known ? reply.status : (struct engine_status){.tcp_state = TCP_CLOSED};
+        return;
+    }
     if (engine_enter(socket, &signals)) {
         *status = (struct engine_status){.tcp_state = TCP_CLOSED};
         return;

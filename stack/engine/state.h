@@ -67,6 +67,17 @@ struct engine_socket {
     uint16_t unread;
     uint8_t shut; /* enum utcp_shutdown */
 
+    /* bridge.c: bridged, for ever. ended: the program writes no more; hung: nor reads, for the last copy of its
+     * end is closed; left_unread: without having read everything. */
+    atomic_bool bridged;
+    bool ended, hung, left_unread;
+
+    /* The engine it belongs to, and what its desk knows it by (desk.c, foreign.c). home is NULL for a
+     * socket of this process, else the socket there. */
+    uint64_t token, key;
+    struct engine_socket *home;
+    bool home_listens;
+
     uint32_t options_set; /* bit i: options[i] was set before there was a conn */
     uint64_t options[ENGINE_OPTIONS];
     struct engine_extra extra;
@@ -95,9 +106,11 @@ struct engine {
     int keeper;              /* its process id, 0 = none stands by */
     bool finished;           /* at the farewell: the keeper has nothing to do */
     bool alone;              /* the keeper is: no lock is needed */
+    atomic_int parked;       /* the thread waits for the outcome of an exec() */
     bool exec_holds;         /* the lock is held by a thread that is executing a program */
     int epoll;
     int control;
+    int desk;           /* where other processes ask, -1 = nowhere */
     int link;           /* tells of changes of the interface, -1 = nobody does */
     bool readable;      /* the device has more */
     bool stalled;       /* the device takes no more: the frame waits */
@@ -159,7 +172,13 @@ void engine_wait(utcp_time until);
 
 /* ---- control.c: requests of the program's threads to the engine's ---- */
 
-enum control_request { CONTROL_WAKE, CONTROL_SOCKET, CONTROL_DEVICE, CONTROL_FAREWELL };
+enum control_request {
+    CONTROL_WAKE,
+    CONTROL_SOCKET,
+    CONTROL_DEVICE,
+    CONTROL_PARK,
+    CONTROL_FAREWELL
+};
 
 struct control_reply {
     int32_t result; /* 0 or a negative errno */
@@ -210,6 +229,9 @@ int mirror_fill(struct engine_socket *socket, int fd);
 /* Takes the readiness byte out if nothing is left to receive. -EBADF likewise. */
 int mirror_take(struct engine_socket *socket, int fd);
 
+/* Notes that fd is the socket's program end. */
+void mirror_recognise(struct engine_socket *socket, int fd);
+
 /* True when fd is the socket's program end. No lock needed. */
 bool mirror_is(const struct engine_socket *socket, int fd);
 
@@ -231,6 +253,85 @@ void socket_hang_up(struct engine_socket *socket);
 
 /* Gives a new descriptor (close-on-exec, blocking) the flags of engine_socket_open(). */
 void socket_set_flags(int fd, unsigned flags);
+
+/* ---- bridge.c: sockets whose bytes go through their pairs. On the engine's thread, under the lock but for
+ * the first. ---- */
+
+/* Makes the socket a bridged one; fd is the program's end of it. -EBADF when it is not. */
+int bridge_begin(struct engine_socket *socket, int fd);
+
+/* The same for one that is about to be handed out by a listener that is bridged. */
+void bridge_accepted(struct engine_socket *socket, int fd);
+
+/* Carries what there is, both ways, as mirror_sync() does for others. */
+void bridge_sync(struct engine_socket *socket);
+
+/* An event of the engine's end. */
+void bridge_event(struct engine_socket *socket, uint32_t events);
+
+/* ---- desk.c: what other processes, and this one, ask about sockets. On the engine's thread. ---- */
+
+enum desk_operation {
+    DESK_BRIDGE,
+    DESK_STATUS,
+    DESK_SET_OPTION,
+    DESK_GET_OPTION,
+    DESK_READ_EXTRA,
+    DESK_WRITE_EXTRA,
+    DESK_TAKE_ERROR,
+    DESK_CLOSE_RESETS,
+    DESK_BIND,
+    DESK_LISTEN,
+    DESK_CONNECT,
+    DESK_SHUTDOWN,
+};
+
+/* socket and key are what DESK_BRIDGE answered; that itself goes by the descriptor. */
+struct desk_request {
+    uint32_t operation;
+    int32_t number; /* option, index, backlog, how */
+    uint64_t value;
+    struct engine_endpoint endpoint;
+    struct engine_socket *socket;
+    uint64_t key;
+};
+
+struct desk_reply {
+    int32_t result;
+    uint64_t value;
+    struct engine_socket *socket;
+    uint64_t key;
+    struct engine_status status;
+    struct engine_extra extra;
+};
+
+/* The name under which the desk of an engine is found; returns its size. */
+struct sockaddr_un;
+size_t desk_name(uint64_t token, struct sockaddr_un *name);
+
+/* Opens the desk. It can do without: then no other process can use this one's sockets. */
+void desk_open(void);
+
+/* Serves who waits. */
+void desk_serve(void);
+
+/* Names the engine's end, so that a process that finds the other end among its descriptors knows whom to ask.
+ */
+void desk_name_end(const struct engine_socket *socket);
+
+/* The engine that a descriptor's other end belongs to, by that name; 0 = it is no socket of ours. */
+uint64_t desk_token(int fd);
+
+/* ---- foreign.c: sockets of another process's engine ---- */
+
+/* Asks the engine that has the socket; fd goes along, -1 = none. Fills in *reply and returns its result, or
+ * why there is none. Any thread, no lock held. */
+int foreign_ask(const struct engine_socket *socket, struct desk_request *request, int fd,
+                struct desk_reply *reply);
+
+/* A socket that stands for one that another engine has, and whose program's end is fd. NULL = no memory. */
+struct engine_socket *foreign_socket(int fd, uint64_t token, struct engine_socket *home,
+                                     uint64_t key, bool listens);
 
 /* ---- accept.c ---- */
 
@@ -263,6 +364,9 @@ void link_changed(void);
 
 /* Lets a keeper stand by, unless one does. On the engine's thread. */
 void keeper_start(void);
+
+/* Answers, and waits until engine_exec_failed(). On the engine's thread. */
+void keeper_park(void);
 
 /* Serves the farewell: the thread ends, and the keeper takes over if there is work. */
 _Noreturn void keeper_farewell(void);

@@ -126,6 +126,16 @@ static inline int sys_bind(int fd, const void *address, size_t size)
     return (int)sys_call(SYS_bind, fd, (long)address, (long)size, 0, 0, 0);
 }
 
+/* *size becomes that of the name. */
+static inline int sys_getpeername(int fd, void *name, size_t room, size_t *size)
+{
+    socklen_t len = (socklen_t)room;
+    int error = (int)sys_call(SYS_getpeername, fd, (long)name, (long)&len, 0, 0, 0);
+
+    *size = len;
+    return error;
+}
+
 static inline int sys_socketpair(int domain, int type, int ends[2])
 {
     return (int)sys_call(SYS_socketpair, domain, type, 0, (long)ends, 0, 0);

@@ -104,6 +104,8 @@ static long send_space(struct engine_socket *socket, int fd, struct utcp_slice s
     long room = -EPIPE;
     int error;
 
+    if (socket->bridged)
+        return -EREMOTE;
     if (socket->conn && !engine.gone)
         room = utcp_send_space(socket->conn, space);
     if (room != -EAGAIN && room != 0)
@@ -166,9 +168,13 @@ ssize_t engine_send(struct engine_socket *socket, int fd, const struct iovec *io
  */
 static long receive_data(struct engine_socket *socket, int fd, struct utcp_slice data[2])
 {
-    long waiting = socket->conn ? utcp_receive_data(socket->conn, data) : -ENOTCONN;
+    long waiting = -ENOTCONN;
     int error;
 
+    if (socket->bridged)
+        return -EREMOTE;
+    if (socket->conn)
+        waiting = utcp_receive_data(socket->conn, data);
     if (waiting != -EAGAIN)
         return waiting;
     error = mirror_take(socket, fd);
@@ -227,7 +233,10 @@ int engine_receive_urgent(struct engine_socket *socket, int fd, char *byte, bool
 
     if (result)
         return result;
-    result = socket->conn ? utcp_receive_urgent(socket->conn, &value, peek) : -EINVAL;
+    if (socket->bridged)
+        result = -EREMOTE;
+    else
+        result = socket->conn ? utcp_receive_urgent(socket->conn, &value, peek) : -EINVAL;
     if (result > 0 && !peek)
         mirror_take(socket, fd);
     *byte = (char)value;

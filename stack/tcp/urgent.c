@@ -92,6 +92,11 @@ uint32_t urgent_readable(const struct utcp_conn *conn)
     return (uint32_t)conn->rcv_buf.len - hidden(conn);
 }
 
+size_t utcp_unread(const struct utcp_conn *conn)
+{
+    return urgent_readable(conn);
+}
+
 /* The user has read on; past the mark it is all over. */
 void urgent_on_read(struct utcp_conn *conn)
 {

@@ -134,18 +134,31 @@ int utcp_listen(struct utcp_conn *conn, unsigned backlog)
     return 0;
 }
 
+static struct utcp_conn *first_to_accept(const struct utcp_conn *listener)
+{
+    struct list *link = NULL;
+
+    if (listener->state == TCP_LISTEN)
+        link = list_first(&listener->accept_queue);
+    return link != NULL ? list_entry(link, struct utcp_conn, accept_link) : NULL;
+}
+
+bool utcp_next_to_accept(const struct utcp_conn *listener, struct utcp_endpoint *remote)
+{
+    const struct utcp_conn *conn = first_to_accept(listener);
+
+    if (conn != NULL)
+        *remote = conn->remote;
+    return conn != NULL;
+}
+
 struct utcp_conn *utcp_accept(struct utcp_conn *listener, void *user)
 {
-    struct list *link;
-    struct utcp_conn *conn;
+    struct utcp_conn *conn = first_to_accept(listener);
 
-    if (listener->state != TCP_LISTEN)
+    if (conn == NULL)
         return NULL;
-    link = list_first(&listener->accept_queue);
-    if (link == NULL)
-        return NULL;
-    conn = list_entry(link, struct utcp_conn, accept_link);
-    list_remove(link);
+    list_remove(&conn->accept_link);
     listener->accept_count--;
     conn->listener = NULL;
     conn->user = user;
@@ -155,12 +168,12 @@ struct utcp_conn *utcp_accept(struct utcp_conn *listener, void *user)
 
 /* ---- SEND ---- */
 
-static bool can_send(const struct utcp_conn *conn)
+bool utcp_can_send(const struct utcp_conn *conn)
 {
     return (conn->state == TCP_ESTABLISHED || conn->state == TCP_CLOSE_WAIT) && !conn->fin_queued;
 }
 
-static bool connecting(const struct utcp_conn *conn)
+bool utcp_connecting(const struct utcp_conn *conn)
 {
     return conn->state == TCP_SYN_SENT || conn->state == TCP_SYN_RECEIVED;
 }
@@ -178,9 +191,9 @@ long utcp_send_space(struct utcp_conn *conn, struct utcp_slice space[2])
 
     if (conn->error != 0)
         return utcp_take_error(conn);
-    if (connecting(conn))
+    if (utcp_connecting(conn))
         return -EAGAIN;
-    if (!can_send(conn))
+    if (!utcp_can_send(conn))
         return -EPIPE;
     if (!buffers_allocate_send(conn))
         return -ENOBUFS;
@@ -198,7 +211,7 @@ void utcp_send_commit(struct utcp_conn *conn, size_t len, unsigned flags, utcp_t
 {
     set_now(conn, now);
     /* The connection may have ended while the bytes were copied. */
-    if (len == 0 || !can_send(conn))
+    if (len == 0 || !utcp_can_send(conn))
         return;
     ring_append(&conn->snd_buf, len);
     chunks_append(conn, (uint32_t)len, flags);
@@ -264,7 +277,7 @@ static void shut_sending(struct utcp_conn *conn)
 int utcp_shutdown(struct utcp_conn *conn, unsigned how, utcp_time now)
 {
     set_now(conn, now);
-    if (!tcp_synchronized(conn->state) && !connecting(conn))
+    if (!tcp_synchronized(conn->state) && !utcp_connecting(conn))
         return -ENOTCONN;
     if ((how & UTCP_SHUT_RD) != 0)
         conn->shut_rd = true;
@@ -351,7 +364,7 @@ static bool writable(const struct utcp_conn *conn)
     size_t cost = chunks_cost(conn);
     uint64_t unsent = snd_end(conn) - conn->snd_nxt;
 
-    return !can_send(conn) ||
+    return !utcp_can_send(conn) ||
            (cost + cost / 2 <= conn->snd_limit && 2 * unsent < chunks_unsent_limit(conn));
 }
 
@@ -363,7 +376,7 @@ unsigned utcp_ready(const struct utcp_conn *conn)
 
     if (conn->state == TCP_LISTEN)
         return conn->accept_count > 0 ? UTCP_IN : 0;
-    if (connecting(conn))
+    if (utcp_connecting(conn))
         return 0;
     if (conn->urgent.state == URGENT_HERE)
         ready |= UTCP_PRI;

@@ -42,6 +42,53 @@ void engine_fork_child(void)
 {
 }
 
+void engine_fork_unseen(void)
+{
+}
+
+/* packetdrill's descriptors stay where they are. */
+int engine_expose(const struct engine_socket *socket, int fd)
+{
+    (void)socket;
+    (void)fd;
+    return 0;
+}
+
+bool engine_is_bridged(const struct engine_socket *socket)
+{
+    (void)socket;
+    return false;
+}
+
+int engine_adopt(const struct engine_socket *inherited, int fd, struct engine_socket **socket)
+{
+    (void)inherited;
+    (void)fd;
+    (void)socket;
+    return -ENOTSOCK;
+}
+
+bool engine_is_inherited(const struct engine_socket *socket)
+{
+    (void)socket;
+    return false;
+}
+
+bool engine_listens_elsewhere(const struct engine_socket *socket)
+{
+    (void)socket;
+    return false;
+}
+
+bool engine_exec_begin(void)
+{
+    return false;
+}
+
+void engine_exec_failed(void)
+{
+}
+
 void engine_farewell(void)
 {
 }
