@@ -223,7 +223,7 @@ subprocess.run(["cat"], stdin=a, stdout=a, check=True)'
     # shellcheck disable=SC2016
     start_server 'accept(S, L) or die $!;
         if (!fork) { sysread(S, $_, 1); syswrite(S, $_); $got = sysread(S, $_, 1);
-            open(F, ">", "heard"); print F defined $got ? "got $got" : "$!"; close F; POSIX::_exit(0) }
+            $heard = defined $got ? "got $got" : "$!"; open(F, ">", "heard"); print F $heard; close F; POSIX::_exit(0) }
         close S; wait'
     inside perl -MSocket -e 'alarm 240;
         socket(S, PF_INET, SOCK_STREAM, 0); connect(S, sockaddr_in(5000, inet_aton(shift))) or die $!;

@@ -169,7 +169,8 @@ static bool carry_in(struct engine_socket *socket)
         utcp_receive_commit(socket->conn, (size_t)sent, engine_now());
         carried += (size_t)sent;
     }
-    if ((utcp_ready(socket->conn) & UTCP_RDHUP) && !(socket->shut & UTCP_SHUT_WR))
+    if ((utcp_ready(socket->conn) & (UTCP_RDHUP | UTCP_ERR)) == UTCP_RDHUP &&
+        !(socket->shut & UTCP_SHUT_WR))
         show_end(socket);
     return true;
 }
