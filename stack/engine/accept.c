@@ -31,6 +31,7 @@ struct socket_offer {
     uint64_t token; /* tells offers of this process's engine from those of another's */
     struct engine_socket *socket;
     uint64_t key; /* of a bridged one, 0 = it is not */
+    bool inet6;
     struct engine_endpoint remote;
 };
 
@@ -39,7 +40,8 @@ static int send_offer(struct engine_socket *listener, struct engine_socket *sock
 {
     struct utcp_endpoint remote = {0};
     _Alignas(struct cmsghdr) char ancillary[CMSG_SPACE(sizeof(int))] = {0};
-    struct socket_offer offer = {.token = engine.token, .socket = socket, .key = socket->key};
+    struct socket_offer offer = {
+        .token = engine.token, .socket = socket, .key = socket->key, .inet6 = listener->inet6};
     struct iovec iov = {.iov_base = &offer, .iov_len = sizeof offer};
     struct msghdr message = {.msg_iov = &iov,
                              .msg_iovlen = 1,
@@ -80,6 +82,7 @@ static int offer_one(struct engine_socket *listener)
     if (!error) {
         socket->conn = utcp_accept(listener->conn, socket);
         socket->extra = listener->extra;
+        socket->inet6 = listener->inet6;
         socket->phase = SOCKET_ACTIVE;
         mirror_sync(socket);
     }
@@ -167,8 +170,11 @@ static struct engine_socket *take_foreign(const struct socket_offer *offer, int 
 
     *remote = offer->remote;
     if (offer->key)
-        return foreign_socket(fd, offer->token, offer->socket, offer->key, false);
-    engine_adopt(&sender, fd, &socket);
+        socket = foreign_socket(fd, offer->token, offer->socket, offer->key, false);
+    else
+        engine_adopt(&sender, fd, &socket);
+    if (socket)
+        engine_set_inet6(socket, offer->inet6);
     return socket;
 }
 

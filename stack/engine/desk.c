@@ -117,6 +117,7 @@ static void do_bridge(struct engine_socket *socket, int fd, struct desk_reply *r
     engine_unlock();
     reply->socket = socket;
     reply->key = socket->key;
+    reply->inet6 = socket->inet6;
     engine_get_status(socket, &reply->status);
 }
 

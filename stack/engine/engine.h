@@ -78,9 +78,6 @@ bool engine_owns_descriptor(int fd);
  * loopback; and IPv6. The wildcard address is not bypassed. */
 bool engine_bypasses(const struct engine_endpoint *endpoint);
 
-/* A system call by its number and six arguments, past libc; a negative errno value when it fails. */
-long engine_system_call(long number, const long arguments[6]);
-
 /* Writes one line to stderr as "utcp: ..." when UTCP_LOG asks for that level. printf's format. */
 enum engine_level { ENGINE_ERROR, ENGINE_WARN, ENGINE_INFO, ENGINE_DEBUG };
 void engine_log(enum engine_level level, const char *format, ...)
@@ -183,6 +180,11 @@ int engine_shutdown(struct engine_socket *socket, int fd, int how);
 
 /* Makes the last close of the descriptor a RST (SO_LINGER with a time of 0), or no longer so. */
 void engine_close_resets(struct engine_socket *socket, bool resets);
+
+/* Whether the program holds it as an AF_INET6 socket: the engine only keeps that. Accepted connections
+ * inherit it, and who adopts a socket learns it; a later change is not told to other processes. Lock-free. */
+void engine_set_inet6(struct engine_socket *socket, bool inet6);
+bool engine_is_inet6(const struct engine_socket *socket);
 
 /* Returns the pending error as a negative errno and clears it; 0 = none. */
 int engine_take_error(struct engine_socket *socket);

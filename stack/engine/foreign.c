@@ -119,7 +119,10 @@ int engine_adopt(const struct engine_socket *inherited, int fd, struct engine_so
     else
         *socket =
             foreign_socket(fd, token, reply.socket, reply.key, reply.status.tcp_state == LISTEN);
-    return *socket ? 0 : -ENOMEM;
+    if (!*socket)
+        return -ENOMEM;
+    engine_set_inet6(*socket, reply.inet6);
+    return 0;
 }
 
 bool engine_is_inherited(const struct engine_socket *socket)

@@ -462,6 +462,16 @@ void engine_close_resets(struct engine_socket *socket, bool resets)
     engine_leave(signals);
 }
 
+void engine_set_inet6(struct engine_socket *socket, bool inet6)
+{
+    atomic_store(&socket->inet6, inet6);
+}
+
+bool engine_is_inet6(const struct engine_socket *socket)
+{
+    return atomic_load(&socket->inet6);
+}
+
 int engine_take_error(struct engine_socket *socket)
 {
     struct desk_reply reply;

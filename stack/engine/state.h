@@ -59,10 +59,11 @@ struct engine_socket {
     int end;
     _Atomic uint64_t inode;
     bool dirty;
-    bool delivered;  /* the program has it: an accepted one may not have been fetched */
-    bool resets;     /* the last close is a RST */
-    bool ending;     /* hung up, but a thread was copying */
-    uint8_t copying; /* threads that copy from or to conn's buffers without the lock */
+    bool delivered;    /* the program has it: an accepted one may not have been fetched */
+    bool resets;       /* the last close is a RST */
+    atomic_bool inet6; /* engine_set_inet6() */
+    bool ending;       /* hung up, but a thread was copying */
+    uint8_t copying;   /* threads that copy from or to conn's buffers without the lock */
     bool has_byte, has_urgent, has_gap;
     uint16_t unread;
     uint8_t shut; /* enum utcp_shutdown */
@@ -301,6 +302,7 @@ struct desk_reply {
     uint64_t value;
     struct engine_socket *socket;
     uint64_t key;
+    bool inet6;
     struct engine_status status;
     struct engine_extra extra;
 };

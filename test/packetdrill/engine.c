@@ -42,14 +42,6 @@ void engine_fork_child(void)
 {
 }
 
-/* packetdrill makes no system calls by their numbers. */
-long engine_system_call(long number, const long arguments[6])
-{
-    (void)number;
-    (void)arguments;
-    return -ENOSYS;
-}
-
 void engine_fork_unseen(void)
 {
 }
@@ -256,6 +248,7 @@ int engine_accept(int listener_fd, unsigned flags, engine_recvmsg *unused,
     }
     *accepted = socket_add(flags);
     (*accepted)->extra = listener->extra;
+    (*accepted)->inet6 = listener->inet6;
     (*accepted)->conn = utcp_accept(listener->conn, *accepted);
     utcp_info((*accepted)->conn, world_now(), &info);
     *remote = endpoint_from_core(&info.remote);
@@ -376,6 +369,16 @@ int engine_shutdown(struct engine_socket *socket, int fd, int how)
     world_settle();
     world_unlock();
     return error;
+}
+
+void engine_set_inet6(struct engine_socket *socket, bool inet6)
+{
+    socket->inet6 = inet6;
+}
+
+bool engine_is_inet6(const struct engine_socket *socket)
+{
+    return socket->inet6;
 }
 
 void engine_close_resets(struct engine_socket *socket, bool resets)

@@ -11,6 +11,7 @@ struct engine_socket {
     int fd;
     struct utcp_conn *conn; /* NULL once closed */
     bool resets;            /* the last close is a RST */
+    bool inet6;
     struct engine_extra extra;
     struct engine_socket *next; /* all there are */
 };
