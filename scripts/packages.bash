@@ -9,8 +9,8 @@ readonly build_packages=(gcc libc6-dev meson ninja-build pkg-config libcap-dev)
 readonly demo_packages=(curl iproute2 nginx-light openssl procps tshark util-linux)
 # shellcheck disable=SC2034
 readonly test_packages=(bats bats-assert bats-support binutils clang-format clang-tidy curl git
-    iproute2 iputils-ping libcap2-bin libcmocka-dev netcat-openbsd nftables nginx-light openssl
-    procps python3 shellcheck socat tshark util-linux)
+    iperf3 iproute2 iputils-ping libcap2-bin libcmocka-dev netcat-openbsd nftables nginx-light openssl
+    procps python3 shellcheck tshark util-linux)
 
 as_root() {
     if ((EUID == 0)); then

@@ -9,9 +9,10 @@
 
 /* Programs use any socket as a handle for questions about interfaces; ours lends them a kernel one.
  */
-static int ask_kernel_socket(unsigned long request, void *argument)
+static int ask_kernel_socket(struct engine_socket *socket, unsigned long request, void *argument)
 {
-    int handle = libc.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int family = engine_is_inet6(socket) ? AF_INET6 : AF_INET;
+    int handle = libc.socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (handle < 0)
         return -errno;
     int value = libc.ioctl(handle, request, argument);
@@ -80,7 +81,7 @@ static int control(struct engine_socket *socket, int fd, unsigned long request, 
     case SIOCATMARK:
         return at_mark(socket, argument);
     }
-    return request >> 8 == SOCK_IOC_TYPE ? ask_kernel_socket(request, argument) : -ENOTTY;
+    return request >> 8 == SOCK_IOC_TYPE ? ask_kernel_socket(socket, request, argument) : -ENOTTY;
 }
 
 int ioctl(int fd, unsigned long request, ...)

@@ -14,8 +14,10 @@ static int carry_binding(struct engine_socket *socket, int kernel_fd)
     struct engine_status status = status_of(socket);
     if (!status.bound)
         return 0;
-    struct sockaddr_in name = name_of(&status.local);
-    return libc.bind(kernel_fd, (struct sockaddr *)&name, sizeof(name)) < 0 ? -errno : 0;
+    union name name;
+    struct engine_endpoint local = local_endpoint(socket, &status);
+    socklen_t size = name_of(&local, engine_is_inet6(socket), &name);
+    return libc.bind(kernel_fd, &name.any, size) < 0 ? -errno : 0;
 }
 
 /* O_NONBLOCK, O_ASYNC and who gets the signal. */
@@ -39,7 +41,8 @@ static int put_under(int fd, int kernel_fd)
 int kernel_take_over(struct engine_socket *socket, int fd)
 {
     int saved = errno;
-    int kernel_fd = libc.socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int family = engine_is_inet6(socket) ? AF_INET6 : AF_INET;
+    int kernel_fd = libc.socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (kernel_fd < 0) {
         int error = -errno;
         errno = saved;

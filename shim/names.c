@@ -6,53 +6,120 @@
 
 #include "descriptors.h"
 #include "libc.h"
+#include "options.h"
 #include "process.h"
 #include "status.h"
 
-struct sockaddr_in name_of(const struct engine_endpoint *endpoint)
+/* What precedes the IPv4 address in a mapped one (RFC 4291 section 2.5.5.2). */
+static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
+
+static const uint8_t zeros[16];
+
+socklen_t name_of(const struct engine_endpoint *endpoint, bool inet6, union name *name)
 {
-    struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons(endpoint->port)};
-    memcpy(&name.sin_addr, endpoint->addr, sizeof(name.sin_addr));
-    return name;
+    *name = (union name){0};
+    if (!inet6) {
+        name->in.sin_family = AF_INET;
+        name->in.sin_port = htons(endpoint->port);
+        memcpy(&name->in.sin_addr, endpoint->addr, sizeof(name->in.sin_addr));
+        return sizeof(name->in);
+    }
+    uint8_t *addr = name->in6.sin6_addr.s6_addr;
+    name->in6.sin6_family = AF_INET6;
+    name->in6.sin6_port = htons(endpoint->port);
+    if (endpoint->family == ENGINE_IPV6) {
+        memcpy(addr, endpoint->addr, sizeof(endpoint->addr));
+    } else {
+        memcpy(addr, mapped_prefix, sizeof(mapped_prefix));
+        memcpy(addr + sizeof(mapped_prefix), endpoint->addr, sizeof(struct in_addr));
+    }
+    return sizeof(name->in6);
 }
 
-int name_parse(const struct sockaddr *name, socklen_t size, struct engine_endpoint *endpoint)
+static struct engine_endpoint parse_in(const struct sockaddr *name)
 {
     struct sockaddr_in copy;
-    if (size < sizeof(copy) || size > sizeof(struct sockaddr_storage))
-        return -EINVAL;
-    if (name == NULL)
-        return -EFAULT;
     memcpy(&copy, name, sizeof(copy));
-    if (copy.sin_family != AF_INET)
+    struct engine_endpoint endpoint = {.family = ENGINE_IPV4, .port = ntohs(copy.sin_port)};
+    memcpy(endpoint.addr, &copy.sin_addr, sizeof(copy.sin_addr));
+    return endpoint;
+}
+
+/* The scope is the kernel's matter: mapped addresses have none, and Linux does not look. */
+static struct engine_endpoint parse_in6(const struct sockaddr *name)
+{
+    struct sockaddr_in6 copy = {0};
+    memcpy(&copy, name, offsetof(struct sockaddr_in6, sin6_scope_id));
+    struct engine_endpoint endpoint = {.family = ENGINE_IPV6, .port = ntohs(copy.sin6_port)};
+    memcpy(endpoint.addr, &copy.sin6_addr, sizeof(copy.sin6_addr));
+    if (memcmp(endpoint.addr, mapped_prefix, sizeof(mapped_prefix)) != 0)
+        return endpoint;
+    endpoint.family = ENGINE_IPV4;
+    memmove(endpoint.addr, endpoint.addr + sizeof(mapped_prefix), sizeof(struct in_addr));
+    memset(endpoint.addr + sizeof(struct in_addr), 0, sizeof(mapped_prefix));
+    return endpoint;
+}
+
+/* An AF_INET6 address may end before its scope, as in RFC 2133. */
+int name_parse(const struct sockaddr *name, socklen_t size, bool inet6,
+               struct engine_endpoint *endpoint)
+{
+    size_t least =
+        inet6 ? offsetof(struct sockaddr_in6, sin6_scope_id) : sizeof(struct sockaddr_in);
+    if (size > sizeof(struct sockaddr_storage))
+        return -EINVAL;
+    if (name == NULL && size > 0)
+        return -EFAULT;
+    if (size < least)
+        return -EINVAL;
+    if (name->sa_family != (inet6 ? AF_INET6 : AF_INET))
         return -EAFNOSUPPORT;
-    *endpoint = (struct engine_endpoint){.family = ENGINE_IPV4, .port = ntohs(copy.sin_port)};
-    memcpy(endpoint->addr, &copy.sin_addr, sizeof(copy.sin_addr));
+    *endpoint = inet6 ? parse_in6(name) : parse_in(name);
     return 0;
 }
 
-int name_write(const struct engine_endpoint *endpoint, struct sockaddr *name, socklen_t *size)
+int name_write(const struct engine_endpoint *endpoint, bool inet6, struct sockaddr *name,
+               socklen_t *size)
 {
-    struct sockaddr_in full = name_of(endpoint);
+    union name full;
     if (name == NULL || size == NULL)
         return -EFAULT;
     if ((int)*size < 0)
         return -EINVAL;
-    memcpy(name, &full, *size < sizeof(full) ? *size : sizeof(full));
-    *size = sizeof(full);
+    socklen_t full_size = name_of(endpoint, inet6, &full);
+    memcpy(name, &full, *size < full_size ? *size : full_size);
+    *size = full_size;
     return 0;
+}
+
+bool is_unspecified6(const struct engine_endpoint *endpoint)
+{
+    return endpoint->family == ENGINE_IPV6 &&
+           memcmp(endpoint->addr, zeros, sizeof(endpoint->addr)) == 0;
+}
+
+struct engine_endpoint local_endpoint(struct engine_socket *socket,
+                                      const struct engine_status *status)
+{
+    struct engine_endpoint local = status->local;
+    bool unspecified = memcmp(local.addr, zeros, sizeof(local.addr)) == 0;
+    if (engine_is_inet6(socket) && unspecified && !options_bound_mapped(socket))
+        local.family = ENGINE_IPV6;
+    return local;
 }
 
 static int local_name(struct engine_socket *socket, struct sockaddr *name, socklen_t *size)
 {
     struct engine_status status = status_of(socket);
-    return name_write(&status.local, name, size);
+    struct engine_endpoint local = local_endpoint(socket, &status);
+    return name_write(&local, engine_is_inet6(socket), name, size);
 }
 
 static int peer_name(struct engine_socket *socket, struct sockaddr *name, socklen_t *size)
 {
     struct engine_status status = status_of(socket);
-    return status.connected ? name_write(&status.remote, name, size) : -ENOTCONN;
+    return status.connected ? name_write(&status.remote, engine_is_inet6(socket), name, size)
+                            : -ENOTCONN;
 }
 
 int getsockname(int fd, struct sockaddr *name, socklen_t *size)

@@ -50,10 +50,33 @@ enum word {
     WORD_FREEBIND,
     WORD_RECVTOS,
     WORD_SAVE_SYN,
+    WORD_IPV6, /* one bit for each enum ipv6_flag that is not as at the start */
+    WORD_TCLASS,
+    WORD_HOPS,
+    WORD_LEAST_HOPS,
+    WORD_MTU_DISCOVER6,
     WORDS
 };
 _Static_assert(WORDS <= sizeof(((struct engine_extra *)0)->values) / sizeof(int32_t),
                "more words than a socket has");
+
+/* An AF_INET6 socket's. None of those that a program can set has an effect on what is sent by way of
+ * IPv4, in Linux neither. */
+enum ipv6_flag {
+    FLAG_V6ONLY,
+    FLAG_BOUND_MAPPED,
+    FLAG_RECVERR,
+    FLAG_RECVPKTINFO,
+    FLAG_RECVHOPLIMIT,
+    FLAG_RECVTCLASS,
+    FLAG_RECVHOPOPTS,
+    FLAG_RECVDSTOPTS,
+    FLAG_RECVRTHDR,
+    FLAG_RECVPATHMTU,
+    FLAG_RECVORIGDSTADDR,
+    FLAG_DONTFRAG,
+    FLAG_AUTOFLOWLABEL,
+};
 
 /* The greatest name of a congestion control, with its end (linux/tcp.h does not say). */
 enum { CONGESTION_NAME_MAX = 16 };
@@ -79,7 +102,7 @@ struct option {
     int level, name;
     option_set *set;
     option_get *get;
-    int key;     /* enum engine_option or enum word */
+    int key;     /* enum engine_option, enum word or enum ipv6_flag */
     int initial; /* what a remembered option reads as before it is set */
     int least, most;
 };
@@ -584,6 +607,139 @@ static int get_ip_options(const struct call *call, void *value, socklen_t *size)
     return option_write(value, size, "", 0);
 }
 
+/* ---- IPv6 ---- */
+
+static bool has_flag(struct engine_socket *socket, enum ipv6_flag flag)
+{
+    return recall(socket, WORD_IPV6) & 1 << flag;
+}
+
+static void write_flag(struct engine_socket *socket, enum ipv6_flag flag, bool value)
+{
+    int others = recall(socket, WORD_IPV6) & ~(1 << flag);
+    engine_write_extra(socket, WORD_IPV6, others | value << flag);
+}
+
+static int set_ipv6_flag(const struct call *call, const void *value, socklen_t size)
+{
+    int number;
+    int error = read_int(call, value, size, &number);
+    if (error == 0)
+        write_flag(call->socket, (enum ipv6_flag)call->option->key,
+                   (number != 0) != call->option->initial);
+    return error;
+}
+
+static int get_ipv6_flag(const struct call *call, void *value, socklen_t *size)
+{
+    bool changed = has_flag(call->socket, (enum ipv6_flag)call->option->key);
+    return write_int(call, value, size, changed != call->option->initial);
+}
+
+/* Until the socket has a port. */
+static int set_v6only(const struct call *call, const void *value, socklen_t size)
+{
+    return status_of(call->socket).bound ? -EINVAL : set_ipv6_flag(call, value, size);
+}
+
+/* As the system has it for new sockets; looked up once. */
+static bool v6only_by_default(void)
+{
+    static atomic_int known; /* 0 = not yet, 1 = no, 2 = yes */
+    if (atomic_load(&known) == 0) {
+        char digit = '0';
+        int fd = open("/proc/sys/net/ipv6/bindv6only", O_RDONLY | O_CLOEXEC);
+        if (fd >= 0) {
+            libc.read(fd, &digit, sizeof(digit));
+            libc.close(fd);
+        }
+        atomic_store(&known, digit == '1' ? 2 : 1);
+    }
+    return atomic_load(&known) == 2;
+}
+
+void options_begin_inet6(struct engine_socket *socket)
+{
+    int saved = errno;
+    engine_set_inet6(socket, true);
+    if (v6only_by_default())
+        write_flag(socket, FLAG_V6ONLY, true);
+    errno = saved;
+}
+
+bool options_v6only(struct engine_socket *socket)
+{
+    return has_flag(socket, FLAG_V6ONLY);
+}
+
+void options_set_bound_mapped(struct engine_socket *socket)
+{
+    write_flag(socket, FLAG_BOUND_MAPPED, true);
+}
+
+bool options_bound_mapped(struct engine_socket *socket)
+{
+    return has_flag(socket, FLAG_BOUND_MAPPED);
+}
+
+/* -1 is the system's default, which the table has. */
+static int set_ipv6_number(const struct call *call, const void *value, socklen_t size)
+{
+    int number;
+    int error = read_int(call, value, size, &number);
+    if (error < 0)
+        return error;
+    if (number == -1)
+        number = call->option->initial;
+    return number < call->option->least || number > call->option->most ? -EINVAL
+                                                                       : remember(call, number);
+}
+
+/* The two lowest bits are ECN's, as in set_tos(). */
+static int set_traffic_class(const struct call *call, const void *value, socklen_t size)
+{
+    int number;
+    int error = read_int(call, value, size, &number);
+    if (error < 0)
+        return error;
+    return number < -1 || number > 255 ? -EINVAL : remember(call, number == -1 ? 0 : number & 0xfc);
+}
+
+/* What Linux takes and does not tell again: IPV6_MTU reads as the path's. */
+static int set_path_mtu(const struct call *call, const void *value, socklen_t size)
+{
+    int number;
+    int error = read_int(call, value, size, &number);
+    return error == 0 && number != 0 && number < call->option->least ? -EINVAL : error;
+}
+
+/* A connected socket becomes AF_INET, for good. */
+static int set_family(const struct call *call, const void *value, socklen_t size)
+{
+    int number;
+    int error = read_int(call, value, size, &number);
+    if (error < 0)
+        return error;
+    if (number != AF_INET)
+        return -EINVAL;
+    struct engine_status status = status_of(call->socket);
+    if (!is_established(&status))
+        return -ENOTCONN;
+    engine_set_inet6(call->socket, false);
+    return 0;
+}
+
+static int get_connected_family(const struct call *call, void *value, socklen_t *size)
+{
+    struct engine_status status = status_of(call->socket);
+    return is_established(&status) ? write_int(call, value, size, AF_INET6) : -ENOTCONN;
+}
+
+static int get_domain(const struct call *call, void *value, socklen_t *size)
+{
+    return write_int(call, value, size, engine_is_inet6(call->socket) ? AF_INET6 : AF_INET);
+}
+
 /* ---- the table ---- */
 
 /* Rows by who keeps the option. */
@@ -603,6 +759,10 @@ static int get_ip_options(const struct call *call, void *value, socklen_t *size)
     {                                                                   \
         level, name, set_number, get_number, word, initial, least, most \
     }
+#define IPV6_FLAG(name, flag, initial)                                        \
+    {                                                                         \
+        IPPROTO_IPV6, name, set_ipv6_flag, get_ipv6_flag, flag, initial, 0, 1 \
+    }
 #define READ_ONLY(level, name, get, initial)           \
     {                                                  \
         level, name, refuse_set, get, 0, initial, 0, 0 \
@@ -620,7 +780,7 @@ static const struct option options[] = {
     READ_ONLY(SOL_SOCKET, SO_ERROR, get_error, 0),
     READ_ONLY(SOL_SOCKET, SO_TYPE, get_constant, SOCK_STREAM),
     READ_ONLY(SOL_SOCKET, SO_PROTOCOL, get_constant, IPPROTO_TCP),
-    READ_ONLY(SOL_SOCKET, SO_DOMAIN, get_constant, AF_INET),
+    READ_ONLY(SOL_SOCKET, SO_DOMAIN, get_domain, 0),
     READ_ONLY(SOL_SOCKET, SO_ACCEPTCONN, get_listening, 0),
     READ_ONLY(SOL_SOCKET, SO_SNDLOWAT, get_constant, 1),
     READ_ONLY(IPPROTO_TCP, TCP_INFO, get_info, 0),
@@ -683,11 +843,33 @@ static const struct option options[] = {
     FLAG(IPPROTO_IP, IP_RECVTOS, WORD_RECVTOS, 0),
     {IPPROTO_IP, IP_OPTIONS, set_ip_options, get_ip_options, 0, 0, 0, 0},
 
+    {IPPROTO_IPV6, IPV6_V6ONLY, set_v6only, get_ipv6_flag, FLAG_V6ONLY, 0, 0, 1},
+    {IPPROTO_IPV6, IPV6_ADDRFORM, set_family, get_connected_family, 0, 0, 0, 0},
+    {IPPROTO_IPV6, IPV6_MTU, set_path_mtu, get_path_mtu, 0, 0, 1280, INT_MAX},
+    {IPPROTO_IPV6, IPV6_TCLASS, set_traffic_class, get_number, WORD_TCLASS, 0, 0, 255},
+    {IPPROTO_IPV6, IPV6_UNICAST_HOPS, set_ipv6_number, get_number, WORD_HOPS, 64, 0, 255},
+    NUMBER(IPPROTO_IPV6, IPV6_MINHOPCOUNT, WORD_LEAST_HOPS, 0, 0, 255),
+    NUMBER(IPPROTO_IPV6, IPV6_MTU_DISCOVER, WORD_MTU_DISCOVER6, IPV6_PMTUDISC_WANT,
+           IPV6_PMTUDISC_DONT, IPV6_PMTUDISC_OMIT),
+    FLAG(IPPROTO_IPV6, IPV6_FREEBIND, WORD_FREEBIND, 0),
+    IPV6_FLAG(IPV6_RECVERR, FLAG_RECVERR, 0),
+    IPV6_FLAG(IPV6_RECVPKTINFO, FLAG_RECVPKTINFO, 0),
+    IPV6_FLAG(IPV6_RECVHOPLIMIT, FLAG_RECVHOPLIMIT, 0),
+    IPV6_FLAG(IPV6_RECVTCLASS, FLAG_RECVTCLASS, 0),
+    IPV6_FLAG(IPV6_RECVHOPOPTS, FLAG_RECVHOPOPTS, 0),
+    IPV6_FLAG(IPV6_RECVDSTOPTS, FLAG_RECVDSTOPTS, 0),
+    IPV6_FLAG(IPV6_RECVRTHDR, FLAG_RECVRTHDR, 0),
+    IPV6_FLAG(IPV6_RECVPATHMTU, FLAG_RECVPATHMTU, 0),
+    IPV6_FLAG(IPV6_RECVORIGDSTADDR, FLAG_RECVORIGDSTADDR, 0),
+    IPV6_FLAG(IPV6_DONTFRAG, FLAG_DONTFRAG, 0),
+    IPV6_FLAG(IPV6_AUTOFLOWLABEL, FLAG_AUTOFLOWLABEL, 1),
+
     REFUSED(SOL_SOCKET, SO_ZEROCOPY),
     REFUSED(IPPROTO_TCP, TCP_ULP),
     REFUSED(IPPROTO_TCP, TCP_MD5SIG),
     REFUSED(IPPROTO_TCP, TCP_REPAIR),
     REFUSED(IPPROTO_IP, IP_TRANSPARENT),
+    REFUSED(IPPROTO_IPV6, IPV6_TRANSPARENT),
 };
 static const size_t option_count = sizeof(options) / sizeof(options[0]);
 
@@ -713,12 +895,22 @@ static bool is_engines(const struct option *option)
            option->set == set_deferral || option->set == set_fin_wait2;
 }
 
+/* An AF_INET socket has no options of IPv6. */
+static bool level_is_known(struct engine_socket *socket, int level)
+{
+    return level != IPPROTO_IPV6 || engine_is_inet6(socket);
+}
+
 static bool was_set(const struct option *option, const struct engine_extra *extra)
 {
     if (is_engines(option))
         return extra->values[WORD_ENGINE] & 1 << option->key;
     if (option->set == set_kernel)
         return option->name == SO_RCVTIMEO || option->name == SO_SNDTIMEO;
+    if (option->set == set_v6only)
+        return true; /* what a new socket has is the system's choice */
+    if (option->set == set_ipv6_flag)
+        return extra->values[WORD_IPV6] & 1 << option->key;
     return option->key != 0 && extra->values[option->key] != 0;
 }
 
@@ -740,7 +932,7 @@ void options_carry(struct engine_socket *socket, int fd, int kernel_fd)
     engine_read_extra(socket, &extra);
     for (size_t i = 0; i < option_count; i++) {
         struct call call = {.socket = socket, .fd = fd, .option = &options[i]};
-        if (was_set(&options[i], &extra))
+        if (level_is_known(socket, options[i].level) && was_set(&options[i], &extra))
             carry(&call, kernel_fd);
     }
 }
@@ -771,7 +963,7 @@ static int set_option(struct engine_socket *socket, int fd, int level, int name,
 {
     struct call call = {.socket = socket, .fd = fd};
     call.option = find_option(level, name);
-    if (call.option == NULL)
+    if (call.option == NULL || !level_is_known(socket, level))
         return -ENOPROTOOPT;
     int saved = errno;
     int error = call.option->set(&call, value, size);
@@ -785,6 +977,8 @@ static int get_option(struct engine_socket *socket, int fd, int level, int name,
     struct call call = {.socket = socket, .fd = fd};
     if (size == NULL || (value == NULL && *size != 0))
         return -EFAULT;
+    if (!level_is_known(socket, level))
+        return -EOPNOTSUPP;
     call.option = find_option(level, name);
     if (call.option == NULL)
         return -ENOPROTOOPT;

@@ -5,6 +5,7 @@
 #ifndef UTCP_SHIM_OPTIONS_H
 #define UTCP_SHIM_OPTIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
 
@@ -18,6 +19,17 @@ void options_carry(struct engine_socket *socket, int fd, int kernel_fd);
  * find in the words that the engine copies.
  */
 void options_inherit(struct engine_socket *accepted, int listener_fd, int fd);
+
+/* Makes a new socket AF_INET6, with the system's default of IPV6_V6ONLY. */
+void options_begin_inet6(struct engine_socket *socket);
+
+/* IPV6_V6ONLY. */
+bool options_v6only(struct engine_socket *socket);
+
+/* Whether bind() was given a mapped address: remembered, for the engine has ::ffff:0.0.0.0 and ::
+ * both as 0.0.0.0. */
+void options_set_bound_mapped(struct engine_socket *socket);
+bool options_bound_mapped(struct engine_socket *socket);
 
 /* SO_RCVLOWAT: how many bytes a blocking receive waits for. */
 size_t options_low_water(struct engine_socket *socket);

@@ -25,7 +25,7 @@ enum { TYPE_FLAGS = SOCK_CLOEXEC | SOCK_NONBLOCK };
 /* Multipath TCP is served as TCP, which is what it falls back to. */
 static bool is_tcp(int domain, int type, int protocol)
 {
-    return domain == AF_INET && (type & ~TYPE_FLAGS) == SOCK_STREAM &&
+    return (domain == AF_INET || domain == AF_INET6) && (type & ~TYPE_FLAGS) == SOCK_STREAM &&
            (protocol == 0 || protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP);
 }
 
@@ -53,22 +53,42 @@ int socket(int domain, int type, int protocol)
     if (!is_tcp(domain, type, protocol) || !process_is_ours())
         return libc.socket(domain, type, protocol);
     int fd = engine_socket_open(engine_flags(type), &made);
+    if (fd >= 0 && domain == AF_INET6)
+        options_begin_inet6(made);
     return (int)result(enter(fd, made));
 }
 
+static int bind_in_kernel(struct engine_socket *socket, int fd, const struct sockaddr *name,
+                          socklen_t size)
+{
+    int error = kernel_take_over(socket, fd);
+    if (error < 0)
+        return error;
+    return libc.bind(fd, name, size) < 0 ? -errno : 0;
+}
+
+/* For an AF_INET6 socket, :: is every address of IPv4, too, and so ours; but with IPV6_V6ONLY it can have
+ * none of those. */
 static int bind_socket(struct engine_socket *socket, int fd, const struct sockaddr *name,
                        socklen_t size)
 {
     struct engine_endpoint local;
-    int error = name_parse(name, size, &local);
+    bool inet6 = engine_is_inet6(socket);
+    int error = name_parse(name, size, inet6, &local);
     if (error < 0)
         return error;
-    if (!engine_bypasses(&local))
-        return engine_bind(socket, &local);
-    error = kernel_take_over(socket, fd);
-    if (error < 0)
-        return error;
-    return libc.bind(fd, name, size) < 0 ? -errno : 0;
+    bool mapped = inet6 && local.family == ENGINE_IPV4;
+    bool v6only = inet6 && options_v6only(socket);
+    if (status_of(socket).bound || (mapped && v6only))
+        return -EINVAL;
+    if (is_unspecified6(&local) && !v6only)
+        local.family = ENGINE_IPV4;
+    if (engine_bypasses(&local))
+        return bind_in_kernel(socket, fd, name, size);
+    error = engine_bind(socket, &local);
+    if (error == 0 && mapped)
+        options_set_bound_mapped(socket);
+    return error;
 }
 
 int bind(int fd, const struct sockaddr *name, socklen_t size)
@@ -79,12 +99,23 @@ int bind(int fd, const struct sockaddr *name, socklen_t size)
     return (int)result(bind_socket(socket, fd, name, size));
 }
 
+/* Without an address, listen() takes all of the family: with IPV6_V6ONLY none of ours. */
+static int listen_socket(struct engine_socket *socket, int fd, int backlog)
+{
+    if (!engine_is_inet6(socket) || !options_v6only(socket) || status_of(socket).bound)
+        return engine_listen(socket, fd, backlog);
+    int error = kernel_take_over(socket, fd);
+    if (error < 0)
+        return error;
+    return libc.listen(fd, backlog) < 0 ? -errno : 0;
+}
+
 int listen(int fd, int backlog)
 {
     struct engine_socket *socket HELD = NULL;
     if (!descriptors_recognise(fd, &socket))
         return libc.listen(fd, backlog);
-    return (int)result(engine_listen(socket, fd, backlog));
+    return (int)result(listen_socket(socket, fd, backlog));
 }
 
 /* Waits for the end of a handshake. What Linux says when it has not come to one is `unfinished`. */
@@ -113,20 +144,31 @@ static int disconnect(const struct engine_status *status)
     return idle ? 0 : -EOPNOTSUPP;
 }
 
-/* A destination of 0.0.0.0 means this host, as in Linux. */
+/* A destination of 0.0.0.0 means this host, as in Linux. So does ::, with which the kernel deals. */
 static struct engine_endpoint destination(struct engine_endpoint remote)
 {
     static const uint8_t any[4], loopback[4] = {127, 0, 0, 1};
-    if (memcmp(remote.addr, any, sizeof(any)) == 0)
+    if (remote.family == ENGINE_IPV4 && memcmp(remote.addr, any, sizeof(any)) == 0)
         memcpy(remote.addr, loopback, sizeof(loopback));
     return remote;
+}
+
+/* What Linux says when the two ends are not of one kind. */
+static int check_inet6(struct engine_socket *socket, const struct engine_endpoint *remote)
+{
+    if (remote->family == ENGINE_IPV4)
+        return options_v6only(socket) ? -ENETUNREACH : 0;
+    return options_bound_mapped(socket) && !is_unspecified6(remote) ? -EAFNOSUPPORT : 0;
 }
 
 static int connect_idle(struct engine_socket *socket, int fd, const struct sockaddr *name,
                         socklen_t size)
 {
     struct engine_endpoint remote;
-    int error = name_parse(name, size, &remote);
+    bool inet6 = engine_is_inet6(socket);
+    int error = name_parse(name, size, inet6, &remote);
+    if (error == 0 && inet6)
+        error = check_inet6(socket, &remote);
     if (error < 0)
         return error;
     remote = destination(remote);
@@ -195,10 +237,11 @@ static int accept_from(int listener, struct sockaddr *name, socklen_t *size, int
     int fd = engine_accept(listener, engine_flags(flags), libc.recvmsg, &accepted, &remote);
     if (fd >= 0)
         options_inherit(accepted, listener, fd);
+    bool inet6 = fd >= 0 && name != NULL && engine_is_inet6(accepted);
     errno = saved;
     fd = enter(fd, accepted);
     if (fd >= 0 && name != NULL)
-        name_write(&remote, name, size);
+        name_write(&remote, inet6, name, size);
     return fd;
 }
 

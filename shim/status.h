@@ -19,6 +19,12 @@ static inline bool is_listening(const struct engine_status *status)
     return status->tcp_state == LISTEN;
 }
 
+static inline bool is_established(const struct engine_status *status)
+{
+    enum { ESTABLISHED = 1 };
+    return status->tcp_state == ESTABLISHED;
+}
+
 static inline bool is_over(const struct engine_status *status)
 {
     enum { CLOSE = 7 };
