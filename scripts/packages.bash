@@ -10,7 +10,7 @@ readonly demo_packages=(curl iproute2 nginx-light openssl procps tshark util-lin
 # shellcheck disable=SC2034
 readonly test_packages=(bats bats-assert bats-support binutils clang-format clang-tidy curl git
     iperf3 iproute2 iputils-ping libcap2-bin libcmocka-dev netcat-openbsd nftables nginx-light openssl
-    procps python3 shellcheck tshark util-linux)
+    procps python3 shellcheck socat tshark util-linux)
 
 as_root() {
     if ((EUID == 0)); then

@@ -5,6 +5,7 @@
 #ifndef UTCP_SHIM_LIBC_H
 #define UTCP_SHIM_LIBC_H
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <spawn.h>
 #include <stdarg.h>
@@ -46,6 +47,9 @@ UTCP_SYMBOLS(UTCP_DECLARE)
         va_end(rest_);                           \
         argument_;                               \
     })
+
+/* syscall(), past all that is interposed. */
+long kernel_call(long number, ...);
 
 /* Points libc at the functions that come after ours. Those that are not there stay system calls. */
 void libc_resolve(void);

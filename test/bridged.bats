@@ -278,3 +278,31 @@ subprocess.run(["cat"], stdin=a, stdout=a, check=True)'
 fin_has_come() {
     inside ss -Htn state fin-wait-2 "dport = :5000" | grep -q .
 }
+
+# handover CONNECTIONS MEGABYTES SEED
+handover() {
+    ours timeout 280 "$BUILD/test/programs/handover" $KERNEL 5002 "$@"
+}
+
+echo_server() {
+    start echo_server socat TCP-LISTEN:5002,reuseaddr,fork,backlog=300 EXEC:cat
+    wait_until 10 kernel_listens 5002
+}
+
+@test "under load, with threads, no byte is lost or repeated when a socket is bridged" {
+    echo_server
+    for seed in 1 2 3; do
+        run -0 handover 32 4 $seed
+        assert_output 'all bytes in order'
+    done
+    kill "$echo_server"
+}
+
+@test "nor over a bad link" {
+    echo_server
+    for seed in 4 5 6; do
+        UTCP_IMPAIR="seed $seed delay 5ms 2ms loss 1% reorder 10%" run -0 handover 24 1 $seed
+        assert_output 'all bytes in order'
+    done
+    kill "$echo_server"
+}

@@ -466,6 +466,12 @@ void engine_fork_unseen(void)
     engine_fork_child();
 }
 
+long engine_system_call(long number, const long arguments[6])
+{
+    return sys_call(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4],
+                    arguments[5]);
+}
+
 bool engine_bypasses(const struct engine_endpoint *endpoint)
 {
     uint32_t addr;

@@ -78,6 +78,9 @@ bool engine_owns_descriptor(int fd);
  * loopback; and IPv6. The wildcard address is not bypassed. */
 bool engine_bypasses(const struct engine_endpoint *endpoint);
 
+/* A system call by its number and six arguments, past libc; a negative errno value when it fails. */
+long engine_system_call(long number, const long arguments[6]);
+
 /* Writes one line to stderr as "utcp: ..." when UTCP_LOG asks for that level. printf's format. */
 enum engine_level { ENGINE_ERROR, ENGINE_WARN, ENGINE_INFO, ENGINE_DEBUG };
 void engine_log(enum engine_level level, const char *format, ...)
