@@ -38,22 +38,45 @@ static int put_under(int fd, int kernel_fd)
     return 0;
 }
 
-int kernel_take_over(struct engine_socket *socket, int fd)
+/* A kernel socket with all that was done to ours; a negative errno value. */
+static int make(struct engine_socket *socket, int fd)
 {
-    int saved = errno;
     int family = engine_is_inet6(socket) ? AF_INET6 : AF_INET;
     int kernel_fd = libc.socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (kernel_fd < 0) {
-        int error = -errno;
-        errno = saved;
-        return error;
-    }
+    if (kernel_fd < 0)
+        return -errno;
     options_carry(socket, fd, kernel_fd);
     carry_flags(fd, kernel_fd);
     int error = carry_binding(socket, kernel_fd);
     if (error == 0)
+        return kernel_fd;
+    libc.close(kernel_fd);
+    return error;
+}
+
+/* Binds the kernel socket, too, if there is a name. */
+static int take_over(struct engine_socket *socket, int fd, const struct sockaddr *name,
+                     socklen_t size)
+{
+    int kernel_fd = make(socket, fd);
+    if (kernel_fd < 0)
+        return kernel_fd;
+    int error = name != NULL && libc.bind(kernel_fd, name, size) < 0 ? -errno : 0;
+    if (error == 0)
         error = put_under(fd, kernel_fd);
     libc.close(kernel_fd);
+    return error;
+}
+
+int kernel_take_over(struct engine_socket *socket, int fd)
+{
+    return kernel_bind(socket, fd, NULL, 0);
+}
+
+int kernel_bind(struct engine_socket *socket, int fd, const struct sockaddr *name, socklen_t size)
+{
+    int saved = errno;
+    int error = take_over(socket, fd, name, size);
     errno = saved;
     return error;
 }

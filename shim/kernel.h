@@ -5,6 +5,8 @@
 #ifndef UTCP_SHIM_KERNEL_H
 #define UTCP_SHIM_KERNEL_H
 
+#include <sys/socket.h>
+
 #include "engine.h"
 
 /*
@@ -13,5 +15,9 @@
  * it was. What was registered for fd elsewhere (epoll) does not follow.
  */
 int kernel_take_over(struct engine_socket *socket, int fd);
+
+/* The same for a socket that bind() makes the kernel's: when that address cannot be had, fd is ours
+ * still. */
+int kernel_bind(struct engine_socket *socket, int fd, const struct sockaddr *name, socklen_t size);
 
 #endif

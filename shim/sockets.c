@@ -58,15 +58,6 @@ int socket(int domain, int type, int protocol)
     return (int)result(enter(fd, made));
 }
 
-static int bind_in_kernel(struct engine_socket *socket, int fd, const struct sockaddr *name,
-                          socklen_t size)
-{
-    int error = kernel_take_over(socket, fd);
-    if (error < 0)
-        return error;
-    return libc.bind(fd, name, size) < 0 ? -errno : 0;
-}
-
 /* For an AF_INET6 socket, :: is every address of IPv4, too, and so ours; but with IPV6_V6ONLY it can have
  * none of those. */
 static int bind_socket(struct engine_socket *socket, int fd, const struct sockaddr *name,
@@ -84,7 +75,7 @@ static int bind_socket(struct engine_socket *socket, int fd, const struct sockad
     if (is_unspecified6(&local) && !v6only)
         local.family = ENGINE_IPV4;
     if (engine_bypasses(&local))
-        return bind_in_kernel(socket, fd, name, size);
+        return kernel_bind(socket, fd, name, size);
     error = engine_bind(socket, &local);
     if (error == 0 && mapped)
         options_set_bound_mapped(socket);
