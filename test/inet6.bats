@@ -13,7 +13,7 @@ setup_file() {
     # The kernel's, on 0.0.0.0 and ::.
     start _ python3 -m http.server --bind :: --directory "${FILE%/*}" 8080 \
         >"$BATS_FILE_TMPDIR/http.log" 2>&1
-    start _ "$BUILD/test/inet6/probe" server 7777
+    start _ "$BUILD/test/programs/inet6" server 7777
     start _ iperf3 -s -p 5300 >"$BATS_FILE_TMPDIR/iperf3.log" 2>&1
     wait_until 20 kernel_listens 8080
     wait_until 20 kernel_listens 7777
@@ -28,10 +28,10 @@ setup() {
     cd "$BATS_TEST_TMPDIR"
 }
 
-# as_the_kernel WHAT: the probe says the same on either TCP.
+# as_the_kernel WHAT: the program says the same on either TCP.
 as_the_kernel() {
-    inside timeout 120 "$BUILD/test/inet6/probe" "$1" $KERNEL $KERNEL 7777 >kernel
-    ours timeout 120 "$BUILD/test/inet6/probe" "$1" $STACK $KERNEL 7777 >ours
+    inside timeout 120 "$BUILD/test/programs/inet6" "$1" $KERNEL $KERNEL 7777 >kernel
+    ours timeout 120 "$BUILD/test/programs/inet6" "$1" $STACK $KERNEL 7777 >ours
     run -0 diff kernel ours
     assert [ "$(wc -l <ours)" -gt 500 ]
 }
@@ -175,4 +175,45 @@ END
     run -0 inside nc -N ::1 5003 <"$FILE"
     wait_until 20 ended "$server"
     cmp received "$FILE"
+}
+
+@test "a bind that the kernel refuses leaves the socket ours" {
+    start_ours server python3 -c '
+import socket
+s = socket.socket(socket.AF_INET6)
+for name in "::1", "2001:db8::1", "::ffff:127.0.0.1":
+    try:
+        s.bind((name, 7777))
+    except OSError as error:
+        print(name, error.errno, flush=True)
+s.bind(("::", 5004))
+s.listen()
+accepted, peer = s.accept()
+print(peer[0], accepted.recv(100))' >log
+    wait_until 20 inside sh -c "echo hello | nc -N $STACK 5004"
+    wait_until 20 ended "$server"
+    run -0 cat log
+    assert_output "::1 98
+2001:db8::1 99
+::ffff:127.0.0.1 98
+::ffff:$KERNEL b'hello\n'"
+}
+
+@test "a forked worker sees mapped addresses" {
+    start_ours server socat TCP6-LISTEN:5005,ipv6only=0,reuseaddr,fork \
+        SYSTEM:'echo $SOCAT_SOCKADDR $SOCAT_PEERADDR; cat'
+    run -0 inside bash -c "
+        until exec 5<>/dev/tcp/$STACK/5005; do sleep 0.1; done 2>/dev/null
+        head -n 1 <&5"
+    assert_output "[0000:0000:0000:0000:0000:ffff:0a00:0001] [0000:0000:0000:0000:0000:ffff:0a00:0002]"
+    kill "$server"
+}
+
+@test "a kernel without IPv6 is asked for none before it is needed" {
+    start_ours server "$BUILD/test/programs/inet6" without nc -6 -d -l 5006 >received
+    wait_until 20 inside nc -N $STACK 5006 <"$FILE"
+    wait_until 20 ended "$server"
+    cmp received "$FILE"
+    run -7 ours "$BUILD/test/programs/inet6" without curl -v 'http://[::1]:8080/file'
+    assert_output --partial 'Address family not supported'
 }

@@ -3,10 +3,11 @@
  * Says what an AF_INET6 socket does, a line an experiment, for two runs to be compared: one on the
  * kernel's TCP, one on ours.
  *
- *	probe server PORT		takes connections of both families until it is ended
- *	probe client ADDRESS PORT	connects, and waits for the end
- *	probe names OWN PEER PORT	addresses and errors
- *	probe options OWN PEER PORT		options
+ *	inet6 server PORT		takes connections of both families until it is ended
+ *	inet6 client ADDRESS PORT	connects, and waits for the end
+ *	inet6 names OWN PEER PORT	addresses and errors
+ *	inet6 options OWN PEER PORT	options
+ *	inet6 without COMMAND...	runs a command for which the kernel has no IPv6
  *
  * OWN is an IPv4 address that can be bound, PEER one where the server is, which is on ::1, too. Both
  * are "host" in what is said, and what port a socket got does not matter.
@@ -14,14 +15,19 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <spawn.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -558,7 +564,7 @@ static int serve(const char *port)
     make_name(&name, "::", (uint16_t)strtoul(port, NULL, 10));
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     if (bind(listener, &name.any, sizeof name.in6) < 0 || listen(listener, SOMAXCONN) < 0) {
-        perror("probe: server");
+        perror("inet6: server");
         return 1;
     }
     for (unsigned i = 0;; i++) {
@@ -566,6 +572,26 @@ static int serve(const char *port)
             close(connections[i % KEPT]);
         connections[i % KEPT] = accept(listener, NULL, NULL);
     }
+}
+
+/* Where there is no IPv6, socket() says EAFNOSUPPORT. */
+static int run_without_inet6(char **command)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAFNOSUPPORT),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {.len = sizeof filter / sizeof *filter, .filter = filter};
+
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0)
+        execvp(command[0], command);
+    perror("inet6: without");
+    return 1;
 }
 
 static void name_hosts(char **arguments)
@@ -584,6 +610,8 @@ int main(int count, char **arguments)
         return serve(arguments[2]);
     if (strcmp(role, "client") == 0 && count == 4)
         return client(arguments[2], arguments[3]);
+    if (strcmp(role, "without") == 0 && count > 2)
+        return run_without_inet6(arguments + 2);
     if (strcmp(role, "names") == 0 && count == 5) {
         name_hosts(arguments);
         return say_all_names();
@@ -592,6 +620,7 @@ int main(int count, char **arguments)
         name_hosts(arguments);
         return say_all_options();
     }
-    fprintf(stderr, "probe: server PORT | client ADDRESS PORT | (names|options) OWN PEER PORT\n");
+    fprintf(stderr, "inet6: server PORT | client ADDRESS PORT | (names|options) OWN PEER PORT | "
+                    "without COMMAND...\n");
     return 2;
 }
