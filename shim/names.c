@@ -78,6 +78,16 @@ int name_parse(const struct sockaddr *name, socklen_t size, bool inet6,
     return 0;
 }
 
+int name_parse_local(const struct sockaddr *name, socklen_t size, bool inet6,
+                     struct engine_endpoint *endpoint)
+{
+    int error = name_parse(name, size, inet6, endpoint);
+    if (error != -EAFNOSUPPORT || inet6 || name->sa_family != AF_UNSPEC)
+        return error;
+    *endpoint = parse_in(name);
+    return memcmp(endpoint->addr, zeros, sizeof(endpoint->addr)) == 0 ? 0 : -EAFNOSUPPORT;
+}
+
 int name_write(const struct engine_endpoint *endpoint, bool inet6, struct sockaddr *name,
                socklen_t *size)
 {

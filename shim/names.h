@@ -28,6 +28,10 @@ socklen_t name_of(const struct engine_endpoint *endpoint, bool inet6, union name
 int name_parse(const struct sockaddr *name, socklen_t size, bool inet6,
                struct engine_endpoint *endpoint);
 
+/* The same for bind(), for which AF_UNSPEC is as good as AF_INET when the address is 0.0.0.0. */
+int name_parse_local(const struct sockaddr *name, socklen_t size, bool inet6,
+                     struct engine_endpoint *endpoint);
+
 /*
  * Writes an address where the program wants it. Like Linux: as much as there is room for, and the
  * full size in *size even so. -EFAULT, -EINVAL for a negative size.

@@ -65,7 +65,7 @@ static int bind_socket(struct engine_socket *socket, int fd, const struct sockad
 {
     struct engine_endpoint local;
     bool inet6 = engine_is_inet6(socket);
-    int error = name_parse(name, size, inet6, &local);
+    int error = name_parse_local(name, size, inet6, &local);
     if (error < 0)
         return error;
     bool mapped = inet6 && local.family == ENGINE_IPV4;

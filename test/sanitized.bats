@@ -75,3 +75,11 @@ teardown() {
     run -1 ours nc -z $KERNEL 5001
     UTCP_DEV=lo run -1 ours nc -z $KERNEL 5001
 }
+
+@test "the sanitizers find nothing when a program asks all there is to ask of AF_INET6" {
+    start server "$BUILD/test/programs/inet6" server 5002
+    wait_until 10 kernel_listens 5002
+    ours "$BUILD/test/programs/inet6" names $STACK $KERNEL 5002 >/dev/null
+    ours "$BUILD/test/programs/inet6" options $STACK $KERNEL 5002 >/dev/null
+    kill "$server"
+}

@@ -182,6 +182,23 @@ static void try_size(const char *what, enum call call, int family, const char *a
     close(fd);
 }
 
+/* bind() and connect() have their own ideas about names of no family. */
+static void try_unspecified(int family, const char *address)
+{
+    union name name;
+    int fd = new_socket(family);
+
+    make_name(&name, address, 0);
+    name.any.sa_family = AF_UNSPEC;
+    int error = bind(fd, &name.any, sizeof name.in6);
+    printf("AF %d bind AF_UNSPEC with %s: %s\n", family, strpbrk(address, "123") ? "host" : "zeros",
+           error_or(error, "good"));
+    say_names(fd);
+    error = connect(fd, &name.any, sizeof name.in6);
+    printf("  connect AF_UNSPEC: %s\n", error_or(error, "good"));
+    close(fd);
+}
+
 static void sizes(void)
 {
     static const unsigned tried[] = {0, 1, 2, 15, 16, 23, 24, 27, 28, 29, 128, 129};
@@ -392,6 +409,9 @@ static int say_all_names(void)
     strcpy(own6, mapped(own));
     protocols();
     sizes();
+    try_unspecified(AF_INET, "0.0.0.0");
+    try_unspecified(AF_INET, own);
+    try_unspecified(AF_INET6, "::");
     combinations();
     accept_on("::", sizeof(struct sockaddr_in6), accept_plain);
     accept_on("::", sizeof(struct sockaddr_in), accept_plain);
