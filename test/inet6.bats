@@ -137,13 +137,14 @@ counted() {
     mkdir -p nginx
     cat >nginx/conf <<END
 daemon off;
-master_process off;
+worker_processes 2;
 user root;
 pid $PWD/nginx/pid;
 error_log $PWD/nginx/error.log;
 events { }
 http {
-    access_log off;
+    log_format who '\$remote_addr \$server_addr';
+    access_log $PWD/nginx/access.log who;
     client_body_temp_path $PWD/nginx/body;
     proxy_temp_path $PWD/nginx/proxy;
     fastcgi_temp_path $PWD/nginx/fastcgi;
@@ -165,6 +166,11 @@ END
     assert_equal "$(awk '{ print $4 }' <<<"$output")" '[::]:8082'
     assert [ ! "$(inside ss -Hltn 'sport = :8083')" ]
     kill "$server"
+    wait_until 20 ended "$server"
+    run -0 cat nginx/access.log
+    assert_output "$KERNEL $STACK
+::ffff:$KERNEL ::ffff:$STACK
+::1 ::1"
 }
 
 @test "bindv6only of the system is heeded" {
