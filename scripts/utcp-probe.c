@@ -5,30 +5,24 @@
  *	utcp-probe settings      the settings of the stack with default and range, one a line
  *	utcp-probe cc            the congestion controls, one a line, the default first
  *	utcp-probe check         reads the UTCP_* variables as the library will
- *	utcp-probe program FILE  "script INTERPRETER [ARGUMENT]" when another program runs it
+ *	utcp-probe program FILE  whether it can be interposed, and what runs it (program.h)
+ *	utcp-probe imports LIBRARY FILE...  what they call that the library does not interpose
  *
- * Exit status 0 = yes, 1 = no, with one sentence on stdout that says why.
+ * Exit status 0 = yes, 1 = no, with a sentence on stdout that says why.
  */
-#define _GNU_SOURCE
 #include "config.h"
 
-#include <elf.h>
-#include <errno.h>
-#include <fcntl.h>
+#include "imports.h"
+#include "program.h"
+
 #include <inttypes.h>
-#include <link.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
-typedef ElfW(Ehdr) elf_header;
-typedef ElfW(Phdr) elf_segment;
-
-enum { YES = 0, NO = 1, USAGE = 2, LINE_BYTES = 256, INTERPRETER_BYTES = 4096 };
+enum { YES = 0, NO = 1, USAGE = 2 };
 
 __attribute__((format(printf, 1, 2))) static int no(const char *format, ...)
 {
@@ -102,117 +96,6 @@ static int check_environment(void)
     return config.error[0] ? no("%s", config.error) : YES;
 }
 
-/* ---- programs ---- */
-
-/* Reads exactly size bytes at an offset. */
-static bool read_at(int fd, void *buffer, size_t size, uint64_t offset)
-{
-    return pread(fd, buffer, size, (off_t)offset) == (ssize_t)size;
-}
-
-/* Splits "#! /usr/bin/env -S node" as the kernel does: the interpreter, and all the rest as one
- * argument. */
-static int tell_script(char line[LINE_BYTES])
-{
-    char *interpreter = line + 2 + strspn(line + 2, " \t");
-    char *argument;
-
-    interpreter[strcspn(interpreter, "\n")] = '\0';
-    argument = interpreter + strcspn(interpreter, " \t");
-    if (*argument)
-        *argument++ = '\0';
-    argument += strspn(argument, " \t");
-    printf("script %s%s%s\n", interpreter, *argument ? " " : "", argument);
-    return YES;
-}
-
-static bool same_architecture(const elf_header *header)
-{
-    elf_header own;
-    int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-    bool known = fd >= 0 && read_at(fd, &own, sizeof own, 0);
-
-    if (fd >= 0)
-        close(fd);
-    return !known ||
-           (own.e_ident[EI_CLASS] == header->e_ident[EI_CLASS] &&
-            own.e_ident[EI_DATA] == header->e_ident[EI_DATA] && own.e_machine == header->e_machine);
-}
-
-/* The loader that a program names (PT_INTERP); false when it names none. */
-static bool find_loader(int fd, const elf_header *header, char loader[INTERPRETER_BYTES])
-{
-    for (unsigned i = 0; i < header->e_phnum; i++) {
-        elf_segment part;
-
-        if (!read_at(fd, &part, sizeof part, header->e_phoff + (uint64_t)i * header->e_phentsize))
-            return false;
-        if (part.p_type != PT_INTERP)
-            continue;
-        if (part.p_filesz >= INTERPRETER_BYTES)
-            return false;
-        loader[part.p_filesz] = '\0';
-        return read_at(fd, loader, part.p_filesz, part.p_offset);
-    }
-    return false;
-}
-
-static int check_elf(int fd, const elf_header *header)
-{
-    char loader[INTERPRETER_BYTES];
-
-    if (!same_architecture(header))
-        return no("it is built for another architecture than the library");
-    if (!find_loader(fd, header, loader))
-        return no("it is linked statically: no loader reads LD_PRELOAD");
-    if (strstr(loader, "ld-musl"))
-        return no("its C library is musl (%s), and ours is built for glibc", loader);
-    return YES;
-}
-
-/* The loader ignores LD_PRELOAD when the program gets rights that its caller lacks (AT_SECURE). */
-static int check_rights(int fd)
-{
-    struct stat status;
-
-    if (fstat(fd, &status) < 0)
-        return YES;
-    if ((status.st_mode & S_ISUID) && status.st_uid != getuid())
-        return no("it is setuid: its loader ignores LD_PRELOAD");
-    if ((status.st_mode & S_ISGID) && (status.st_mode & S_IXGRP) && status.st_gid != getgid())
-        return no("it is setgid: its loader ignores LD_PRELOAD");
-    if (getuid() != 0 && fgetxattr(fd, "security.capability", NULL, 0) > 0)
-        return no("it has file capabilities: its loader ignores LD_PRELOAD");
-    return YES;
-}
-
-/* The kernel ignores the set-id bits and capabilities of a script: its interpreter's count. */
-static int check_file(int fd)
-{
-    elf_header header;
-    char line[LINE_BYTES] = "";
-
-    if (pread(fd, line, sizeof line - 1, 0) > 2 && memcmp(line, "#!", 2) == 0)
-        return tell_script(line);
-    if (check_rights(fd) == NO)
-        return NO;
-    if (!read_at(fd, &header, sizeof header, 0) || memcmp(header.e_ident, ELFMAG, SELFMAG) != 0)
-        return YES; /* whoever runs it knows */
-    return check_elf(fd, &header);
-}
-
-static int check_program(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    int answer;
-
-    if (fd < 0) /* may still be run, by its x bits alone */
-        return errno == EACCES ? YES : no("%s", strerror(errno));
-    answer = check_file(fd);
-    close(fd);
-    return answer;
-}
-
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
@@ -224,7 +107,9 @@ int main(int argc, char **argv)
     if (strcmp(what, "check") == 0)
         return check_environment();
     if (strcmp(what, "program") == 0 && argc == 3)
-        return check_program(argv[2]);
-    fputs("usage: utcp-probe settings|cc|check|program FILE\n", stderr);
+        return program_tell(argv[2]);
+    if (strcmp(what, "imports") == 0 && argc > 3)
+        return imports_tell(argv[2], argv + 3, (size_t)argc - 3);
+    fputs("usage: utcp-probe settings|cc|check|program FILE|imports LIBRARY FILE...\n", stderr);
     return USAGE;
 }
