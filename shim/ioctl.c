@@ -5,6 +5,7 @@
 #include "descriptors.h"
 #include "libc.h"
 #include "process.h"
+#include "refusals.h"
 #include "status.h"
 
 /* Programs use any socket as a handle for questions about interfaces; ours lends them a kernel one.
@@ -12,6 +13,7 @@
 static int ask_kernel_socket(struct engine_socket *socket, unsigned long request, void *argument)
 {
     int family = engine_is_inet6(socket) ? AF_INET6 : AF_INET;
+    refusals_left_ioctl(request);
     int handle = libc.socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (handle < 0)
         return -errno;
@@ -84,6 +86,14 @@ static int control(struct engine_socket *socket, int fd, unsigned long request, 
     return request >> 8 == SOCK_IOC_TYPE ? ask_kernel_socket(socket, request, argument) : -ENOTTY;
 }
 
+/* What no socket knows is refused by the program's end of the pair as it would be by a socket. */
+static int leave_to_kernel(int fd, unsigned long request, void *argument)
+{
+    if (engine_logs(ENGINE_INFO) && !is_descriptors(request) && descriptors_listed(fd))
+        refusals_left_ioctl(request);
+    return libc.ioctl(fd, request, argument);
+}
+
 int ioctl(int fd, unsigned long request, ...)
 {
     void *argument = ARGUMENT_AFTER(request);
@@ -91,9 +101,10 @@ int ioctl(int fd, unsigned long request, ...)
     if (engine_owns_descriptor(fd))
         return (int)result(-EBADF);
     if (is_descriptors(request) || !is_sockets(request) || !descriptors_recognise(fd, &socket))
-        return libc.ioctl(fd, request, argument);
+        return leave_to_kernel(fd, request, argument);
     int saved = errno;
     int value = control(socket, fd, request, argument);
+    refusals_ioctl(request, value);
     errno = saved;
     return (int)result(value);
 }

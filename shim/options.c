@@ -28,6 +28,7 @@
 #include "descriptors.h"
 #include "libc.h"
 #include "process.h"
+#include "refusals.h"
 #include "status.h"
 
 /* What each of the socket's words remembers. */
@@ -166,6 +167,14 @@ static int remember(const struct call *call, int number)
     return 0;
 }
 
+/* What has no effect. */
+static int remember_idle(const struct call *call, int number)
+{
+    if (number != call->option->initial)
+        refusals_idle_option(call->option->level, call->option->name);
+    return remember(call, number);
+}
+
 static int set_number(const struct call *call, const void *value, socklen_t size)
 {
     int number;
@@ -174,14 +183,14 @@ static int set_number(const struct call *call, const void *value, socklen_t size
         return error;
     if (number < call->option->least || number > call->option->most)
         return -EINVAL;
-    return remember(call, number);
+    return remember_idle(call, number);
 }
 
 static int set_flag(const struct call *call, const void *value, socklen_t size)
 {
     int number;
     int error = read_int(call, value, size, &number);
-    return error < 0 ? error : remember(call, number != 0);
+    return error < 0 ? error : remember_idle(call, number != 0);
 }
 
 static int get_number(const struct call *call, void *value, socklen_t *size)
@@ -879,7 +888,6 @@ static const struct option *find_option(int level, int name)
         if (options[i].level == level && options[i].name == name)
             return &options[i];
     }
-    engine_log(ENGINE_INFO, "socket option %d of level %d is not known", name, level);
     return NULL;
 }
 
@@ -993,7 +1001,9 @@ int setsockopt(int fd, int level, int name, const void *value, socklen_t size)
     struct engine_socket *socket HELD = NULL;
     if (!descriptors_recognise(fd, &socket))
         return libc.setsockopt(fd, level, name, value, size);
-    return (int)result(set_option(socket, fd, level, name, value, size));
+    int error = set_option(socket, fd, level, name, value, size);
+    refusals_option("setsockopt", level, name, error);
+    return (int)result(error);
 }
 
 int getsockopt(int fd, int level, int name, void *value, socklen_t *size)
@@ -1001,5 +1011,7 @@ int getsockopt(int fd, int level, int name, void *value, socklen_t *size)
     struct engine_socket *socket HELD = NULL;
     if (!descriptors_recognise(fd, &socket))
         return libc.getsockopt(fd, level, name, value, size);
-    return (int)result(get_option(socket, fd, level, name, value, size));
+    int error = get_option(socket, fd, level, name, value, size);
+    refusals_option("getsockopt", level, name, error);
+    return (int)result(error);
 }

@@ -9,6 +9,7 @@
 #include "descriptors.h"
 #include "libc.h"
 #include "process.h"
+#include "refusals.h"
 #include "status.h"
 #include "transfer.h"
 #include "wait.h"
@@ -68,8 +69,10 @@ static ssize_t send_nothing(struct engine_socket *socket)
 ssize_t transmit(struct engine_socket *socket, int fd, const struct iovec *iov, size_t count,
                  int flags)
 {
-    if (flags & MSG_FASTOPEN)
+    if (flags & MSG_FASTOPEN) {
+        refusals_call("send(MSG_FASTOPEN)", "there is no fast open", -EOPNOTSUPP);
         return -EOPNOTSUPP;
+    }
     ssize_t bytes = iov_bytes(iov, count);
     if (bytes < 0)
         return bytes;

@@ -13,6 +13,7 @@
 #include "names.h"
 #include "options.h"
 #include "process.h"
+#include "refusals.h"
 #include "status.h"
 #include "wait.h"
 
@@ -47,11 +48,20 @@ static int enter(int fd, struct engine_socket *socket)
     return error;
 }
 
+/* A stream of another protocol, as SCTP, could be taken for ours. */
+static int socket_in_kernel(int domain, int type, int protocol)
+{
+    bool inet = domain == AF_INET || domain == AF_INET6;
+    if (inet && (type & ~TYPE_FLAGS) == SOCK_STREAM && process_is_ours())
+        refusals_left("socket", "a stream of a protocol that is not TCP");
+    return libc.socket(domain, type, protocol);
+}
+
 int socket(int domain, int type, int protocol)
 {
     struct engine_socket *made;
     if (!is_tcp(domain, type, protocol) || !process_is_ours())
-        return libc.socket(domain, type, protocol);
+        return socket_in_kernel(domain, type, protocol);
     int fd = engine_socket_open(engine_flags(type), &made);
     if (fd >= 0 && domain == AF_INET6)
         options_begin_inet6(made);
@@ -74,8 +84,10 @@ static int bind_socket(struct engine_socket *socket, int fd, const struct sockad
         return -EINVAL;
     if (is_unspecified6(&local) && !v6only)
         local.family = ENGINE_IPV4;
-    if (engine_bypasses(&local))
+    if (engine_bypasses(&local)) {
+        refusals_left_address("bind", &local);
         return kernel_bind(socket, fd, name, size);
+    }
     error = engine_bind(socket, &local);
     if (error == 0 && mapped)
         options_set_bound_mapped(socket);
@@ -95,6 +107,7 @@ static int listen_socket(struct engine_socket *socket, int fd, int backlog)
 {
     if (!engine_is_inet6(socket) || !options_v6only(socket) || status_of(socket).bound)
         return engine_listen(socket, fd, backlog);
+    refusals_left("listen", "with IPV6_V6ONLY it is for IPv6 alone");
     int error = kernel_take_over(socket, fd);
     if (error < 0)
         return error;
@@ -132,7 +145,10 @@ static int await_connection(struct engine_socket *socket, int fd, int unfinished
 static int disconnect(const struct engine_status *status)
 {
     bool idle = !status->connected && !status->connecting && !is_listening(status);
-    return idle ? 0 : -EOPNOTSUPP;
+    if (idle)
+        return 0;
+    refusals_call("connect(AF_UNSPEC)", "a connection is not dissolved", -EOPNOTSUPP);
+    return -EOPNOTSUPP;
 }
 
 /* A destination of 0.0.0.0 means this host, as in Linux. So does ::, with which the kernel deals. */
@@ -164,6 +180,7 @@ static int connect_idle(struct engine_socket *socket, int fd, const struct socka
         return error;
     remote = destination(remote);
     if (engine_bypasses(&remote)) {
+        refusals_left_address("connect", &remote);
         error = kernel_take_over(socket, fd);
         if (error < 0)
             return error;

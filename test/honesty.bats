@@ -274,3 +274,67 @@ END
     assert_line 'ok  curl can be run on our TCP'
     refute_line --partial 'not interposed'
 }
+
+# What a program asks for that we lack, twice.
+asks_for_much() {
+    cat <<'END'
+import fcntl, socket, struct
+def quiet(call, *arguments):
+    try:
+        call(*arguments)
+    except OSError:
+        pass
+for again in range(2):
+    s = socket.socket()
+    quiet(s.setsockopt, socket.IPPROTO_TCP, 31, b"tls")
+    quiet(s.setsockopt, socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"nosuch")
+    quiet(s.setsockopt, socket.IPPROTO_TCP, 200, 1)
+    quiet(s.setsockopt, 282, 1, 1)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, 7)
+    # Served, or the program's own mistake.
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, 0)
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    quiet(s.setsockopt, socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 100000)
+    quiet(fcntl.ioctl, s, 0x8933, b"lo".ljust(40, b"\0"))
+    quiet(fcntl.ioctl, s, 0x5401, bytes(100))
+    quiet(s.sendto, b"x", socket.MSG_FASTOPEN, ("10.0.0.2", 9))
+    quiet(s.recv, 1)
+    for port in 9, 10:
+        s = socket.socket()
+        quiet(s.connect, ("127.0.0.1", port))
+    s = socket.socket()
+    s.bind(("127.0.0.2", 0))
+    s = socket.socket(socket.AF_INET6)
+    quiet(s.connect, ("::1", 9))
+    quiet(socket.socket, socket.AF_INET, socket.SOCK_STREAM, 132)
+END
+}
+
+@test "what is refused or left to the kernel is named once, to whom asks for it" {
+    namespace_start net
+    asks_for_much >asks.py
+    UTCP_LOG=info run -0 --separate-stderr ours python3 asks.py
+    # The device is named, too.
+    run -0 grep -v 'utcp[0-9], ' <<<"$stderr"
+    assert_output - <<'END'
+utcp: setsockopt(IPPROTO_TCP, TCP_ULP): refused: TLS is the program's own affair here (ENOPROTOOPT)
+utcp: setsockopt(IPPROTO_TCP, TCP_CONGESTION): refused: utcp cc lists what there is (ENOENT)
+utcp: setsockopt(IPPROTO_TCP, option 200): refused (ENOPROTOOPT)
+utcp: setsockopt(level 282, option 1): refused (ENOPROTOOPT)
+utcp: setsockopt(SOL_SOCKET, SO_MARK): remembered, without effect: no packet carries it
+utcp: ioctl(SIOCGIFINDEX): left to the kernel
+utcp: ioctl(TCGETS): left to the kernel
+utcp: send(MSG_FASTOPEN): refused: there is no fast open (EOPNOTSUPP)
+utcp: connect 127.0.0.1: left to the kernel: it is in UTCP_BYPASS, by default loopback
+utcp: bind 127.0.0.2: left to the kernel: it is in UTCP_BYPASS, by default loopback
+utcp: connect ::1: left to the kernel: it is IPv6
+utcp: socket: left to the kernel: a stream of a protocol that is not TCP
+END
+}
+
+@test "nothing is said of it to whom does not ask" {
+    namespace_start net
+    asks_for_much >asks.py
+    run -0 --separate-stderr ours python3 asks.py
+    assert_equal "$stderr" ''
+}

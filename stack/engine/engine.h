@@ -86,6 +86,9 @@ enum engine_level { ENGINE_ERROR, ENGINE_WARN, ENGINE_INFO, ENGINE_DEBUG };
 void engine_log(enum engine_level level, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* True when a line of that level would be written. Cheap. */
+bool engine_logs(enum engine_level level);
+
 /* ---- sockets that leave our sight ---- */
 
 /*

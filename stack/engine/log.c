@@ -85,6 +85,11 @@ void log_flush(void)
     sys_write(STDERR_FILENO, lines, len);
 }
 
+bool engine_logs(enum engine_level level)
+{
+    return (int)level <= log_level;
+}
+
 void engine_log(enum engine_level level, const char *format, ...)
 {
     static const char prefix[] = "utcp: ";
