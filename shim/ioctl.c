@@ -108,3 +108,9 @@ int ioctl(int fd, unsigned long request, ...)
     errno = saved;
     return (int)result(value);
 }
+
+int sockatmark(int fd)
+{
+    int mark;
+    return ioctl(fd, SIOCATMARK, &mark) < 0 ? -1 : mark;
+}

@@ -115,6 +115,8 @@
       return libc.fcntl(fd, command, ARGUMENT_AFTER(command)))                                     \
     X(int, ioctl, (int fd, unsigned long request, ...),                                            \
       return (int)kernel_call(SYS_ioctl, fd, request, ARGUMENT_AFTER(request)))                        \
+    X(int, sockatmark, (int fd),                                                                   \
+      int mark; return libc.ioctl(fd, SIOCATMARK, &mark) < 0 ? -1 : mark)                          \
     X(FILE *, fdopen, (int fd, const char *mode), libc_resolve(); return libc.fdopen(fd, mode))    \
     X(int, vdprintf, (int fd, const char *format, va_list rest),                                   \
       libc_resolve(); return libc.vdprintf(fd, format, rest))                                      \

@@ -22,7 +22,7 @@ setup() {
 # comes in the stream.
 # shellcheck disable=SC2016
 receive='
-    use Socket; use Fcntl;
+    use Socket; use Fcntl; use IO::Socket qw(sockatmark);
     socket(L, PF_INET, SOCK_STREAM, 0) or die $!;
     setsockopt(L, SOL_SOCKET, SO_REUSEADDR, 1);
     bind(L, sockaddr_in(5000, INADDR_ANY)) && listen(L, 1) or die $!;
@@ -36,6 +36,7 @@ receive='
     $byte = defined recv(S, $_, 1, MSG_OOB) ? $_ : "none";
     sysread(S, $before, 100);
     ioctl(S, 0x8905, $mark = pack("i", 0)) or die $!;
+    sockatmark(*S) == unpack("i", $mark) or die "sockatmark() says otherwise";
     while (sysread(S, $_, 100)) { $behind .= $_ }
     ioctl(S, 0x8905, $end = pack("i", 1)) or die $!;
     print "urgent $byte, signals $signals, before $before, at the mark ", unpack("i", $mark),
