@@ -11,6 +11,7 @@
 #include "engine.h"
 #include "libc.h"
 #include "process.h"
+#include "programs.h"
 
 /* ---- exec ---- */
 
@@ -32,6 +33,7 @@ static int failed(bool left, int value)
 
 int execve(const char *path, char *const *arguments, char *const *environment)
 {
+    programs_execve(path, environment);
     bool left = leave();
     return failed(left, libc.execve(path, arguments, environment));
 }
@@ -51,6 +53,7 @@ int fexecve(int fd, char *const *arguments, char *const *environment)
 
 int execvpe(const char *file, char *const *arguments, char *const *environment)
 {
+    programs_execvpe(file, environment);
     bool left = leave();
     return failed(left, libc.execvpe(file, arguments, environment));
 }
@@ -120,6 +123,7 @@ int posix_spawn(pid_t *child, const char *path, const posix_spawn_file_actions_t
                 const posix_spawnattr_t *attributes, char *const *arguments,
                 char *const *environment)
 {
+    programs_execve(path, environment);
     descriptors_expose_inheritable();
     return libc.posix_spawn(child, path, actions, attributes, arguments, environment);
 }
@@ -128,6 +132,7 @@ int posix_spawnp(pid_t *child, const char *file, const posix_spawn_file_actions_
                  const posix_spawnattr_t *attributes, char *const *arguments,
                  char *const *environment)
 {
+    programs_execvpe(file, environment);
     descriptors_expose_inheritable();
     return libc.posix_spawnp(child, file, actions, attributes, arguments, environment);
 }
