@@ -344,7 +344,7 @@ END
     cat >runs.sh <<'END'
 ./static
 /bin/true
-env -i /bin/echo
+env -i /bin/cat /dev/null
 env PATH=. static
 timeout 10 ./static
 python3 -c 'import subprocess; subprocess.run(["./static"]); subprocess.run(["/bin/true"], env={"A": "1"})'
@@ -352,9 +352,9 @@ END
     UTCP_LOG=info LD_PRELOAD=$LIBRARY run -0 sh runs.sh
     # Each of these processes says it: the shell, env, timeout and python.
     assert_equal "$(grep -c 'exec of ./static: left to the kernel: it is linked statically' <<<"$output")" 4
-    assert_line 'utcp: exec of /bin/echo: left to the kernel: its environment lacks LD_PRELOAD'
+    assert_line 'utcp: exec of /bin/cat: left to the kernel: its environment lacks LD_PRELOAD'
     assert_line 'utcp: exec of /bin/true: left to the kernel: its environment lacks LD_PRELOAD'
     refute_line --partial 'exec of /bin/true: left to the kernel: it is'
     UTCP_LOG=warn LD_PRELOAD=$LIBRARY run -0 sh runs.sh
-    refute_line --partial 'exec of'
+    assert_output ''
 }
