@@ -82,8 +82,8 @@ static void read_part(const struct stream *stream, size_t from, size_t to, unsig
             fail(got < 0 ? "read" : "end of data too early");
         for (ssize_t i = 0; i < got; i++) {
             if (block[i] != byte_at(stream, from + (size_t)i)) {
-                fprintf(stderr, "handover: byte %zu is wrong (way %d, turn %zu)\n", from + (size_t)i,
-                        stream->way, stream->turn);
+                fprintf(stderr, "handover: byte %zu is wrong (way %d, turn %zu)\n",
+                        from + (size_t)i, stream->way, stream->turn);
                 exit(1);
             }
         }
@@ -161,7 +161,8 @@ static void *read_all(void *argument)
     return NULL;
 }
 
-static void start(struct stream *stream, const struct sockaddr_in *server, size_t total, unsigned seed)
+static void start(struct stream *stream, const struct sockaddr_in *server, size_t total,
+                  unsigned seed)
 {
     stream->seed = seed;
     stream->way = (enum way)(seed % WAYS);
@@ -181,7 +182,8 @@ int main(int count, char **arguments)
         fprintf(stderr, "usage: handover ADDRESS PORT CONNECTIONS MEGABYTES SEED\n");
         return 2;
     }
-    struct sockaddr_in server = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(arguments[2]))};
+    struct sockaddr_in server = {.sin_family = AF_INET,
+                                 .sin_port = htons((uint16_t)atoi(arguments[2]))};
     inet_pton(AF_INET, arguments[1], &server.sin_addr);
     int connections = atoi(arguments[3]);
     if (connections < 1 || connections > MOST)
