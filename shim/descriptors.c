@@ -118,9 +118,19 @@ bool descriptors_find_adopted(int fd, struct engine_socket **socket)
     return find(fd, false, socket);
 }
 
+/* What was bridged before a fork needs no word with its engine: a sandboxed child may not speak. */
+static bool inherited_bridged(int fd)
+{
+    entry *place = entry_of(fd);
+    struct engine_socket *seen = place != NULL ? atomic_load(place) : NULL;
+    return seen != NULL && engine_is_inherited(seen) && engine_is_bridged(seen);
+}
+
 bool descriptors_find_direct(int fd, struct engine_socket **socket)
 {
-    if (!find(fd, true, socket))
+    *socket = NULL;
+    process_notice_fork();
+    if (inherited_bridged(fd) || !find(fd, true, socket))
         return false;
     if (!engine_is_bridged(*socket))
         return true;

@@ -127,7 +127,7 @@ int engine_adopt(const struct engine_socket *inherited, int fd, struct engine_so
 
 bool engine_is_inherited(const struct engine_socket *socket)
 {
-    return atomic_load(&socket->life) >> 32 != engine_generation;
+    return !socket->home && atomic_load(&socket->life) >> 32 != engine_generation;
 }
 
 bool engine_is_bridged(const struct engine_socket *socket)

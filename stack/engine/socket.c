@@ -83,7 +83,7 @@ bool engine_socket_hold(struct engine_socket *socket)
     uint64_t life = atomic_load(&socket->life);
 
     do {
-        if (!(life & SOCKET_REFS) || (life & SOCKET_DEAD) || life >> 32 != engine_generation)
+        if (!(life & SOCKET_REFS) || (life & SOCKET_DEAD) || engine_is_inherited(socket))
             return false;
     } while (!atomic_compare_exchange_weak(&socket->life, &life, life + 1));
     return true;
@@ -95,7 +95,7 @@ void engine_socket_drop(struct engine_socket *socket)
     uint64_t signals;
 
     /* A forked child has no business with the sockets of its parent's engine. */
-    if (life >> 32 != engine_generation)
+    if (engine_is_inherited(socket))
         return;
     while ((life & SOCKET_REFS) > 1) {
         if (atomic_compare_exchange_weak(&socket->life, &life, life - 1))
