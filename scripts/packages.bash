@@ -8,9 +8,11 @@ readonly build_packages=(gcc libc6-dev meson ninja-build pkg-config libcap-dev)
 # shellcheck disable=SC2034
 readonly demo_packages=(curl iproute2 nginx-light openssl procps tshark util-linux)
 # shellcheck disable=SC2034
-readonly test_packages=(bats bats-assert bats-support binutils clang-format clang-tidy curl git
-    iperf3 iproute2 iputils-ping libcap2-bin libcmocka-dev netcat-openbsd nftables nginx-light openssl
-    procps python3 shellcheck socat tshark util-linux)
+readonly test_packages=(apache2-utils bats bats-assert bats-support binutils busybox clang-format
+    clang-tidy curl git haproxy iperf3 iproute2 iputils-ping libcap2-bin libcmocka-dev lighttpd
+    memcached ncat netcat-openbsd nftables nginx-light nodejs openssh-client openssh-server openssl
+    postgresql procps python3 redis-server redis-tools rsync shellcheck socat telnet tshark util-linux
+    wget wrk)
 
 as_root() {
     if ((EUID == 0)); then

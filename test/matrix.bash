@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+#
+# The compatibility matrix: real programs of Debian's, as clients and as servers, with the kernel's TCP or another
+# of ours at the other end. Each cell moves at least 10 MB, or makes 1,000 requests, and says in the end
+# what became of it. scripts/matrix makes the README's table of that.
+
+readonly MATRIX=$ROOT/build/matrix
+
+# cell PROGRAM ROLE PEER RESULT: role is client or server, peer is kernel or utcp, result is pass or bridged. Called
+# as the last thing of a test, so what is recorded has been seen.
+cell() {
+    mkdir -p "$MATRIX"
+    printf '%s|%s|%s|%s\n' "$@" >"$MATRIX/${BATS_TEST_FILENAME##*/}.$BATS_TEST_NUMBER"
+}
+
+matrix_setup() {
+    cd "$BATS_FILE_TMPDIR" || exit 1
+    namespace_start net
+    persistent_device
+    make_file big 10000000
+    make_file small 4000
+    export BIG=$BATS_FILE_TMPDIR/big SMALL=$BATS_FILE_TMPDIR/small
+}
+
+# server NAME COMMAND...: on our TCP, in the background, with what it says in NAME.log.
+server() {
+    start_ours server "${@:2}" >"$1.log" 2>&1
+}
+
+# answers PORT: somebody listens there on our address.
+answers() {
+    inside nc -z -w 2 $STACK "$1"
+}
+
+# ours_running: the processes on our TCP, without keepers.
+ours_running() {
+    local pid
+    for pid in $(processes_in "$(readlink "/proc/$net/ns/net")"); do
+        if grep -qsF "$LIBRARY" "/proc/$pid/maps" &&
+            ! grep -qs ^utcp- "/proc/$pid/comm"; then echo "$pid"; fi
+    done
+}
+
+# stop_server: asks everybody on our TCP to go, and waits until they and their keepers have.
+stop_server() {
+    local pid
+    [[ ${BATS_TEST_COMPLETED:-} ]] || tail -n 40 ./*.log 2>/dev/null || true
+    for pid in $(ours_running); do
+        kill -TERM "$pid" 2>/dev/null || true
+    done
+    wait "${server:-}" 2>/dev/null || true
+    wait_until 60 none_running
+    wait_until 60 no_keeper
+}
+
+none_running() {
+    [[ -z $(ours_running) ]]
+}
+
+# certificate: a key and a certificate for TLS servers, in key.pem and cert.pem.
+certificate() {
+    openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 \
+        -subj /CN=utcp.test >/dev/null 2>&1
+}
+
+# fetches URL [CURL OPTIONS]: what nginx and its kin serve as "big" arrives as it is.
+fetches() {
+    inside curl -sS --fail --max-time 240 "${@:2}" -o fetched "$1" && cmp "$BIG" fetched
+}
+
+# echoes PORT: 10 MB come back as they went.
+echoes() {
+    inside timeout 240 nc -N $STACK "$1" <"$BIG" >echoed && cmp "$BIG" echoed
+}
