@@ -21,6 +21,7 @@
 
 #include "libc.h"
 #include "process.h"
+#include "refusals.h"
 
 enum { CHUNK_ENTRIES = 4096, CHUNKS = DESCRIPTORS_MAX / CHUNK_ENTRIES };
 
@@ -75,8 +76,15 @@ static void change(entry *place, struct engine_socket *seen, struct engine_socke
 static void adopt(int fd, entry *place, struct engine_socket *seen)
 {
     struct engine_socket *adopted = NULL;
-    engine_adopt(seen, fd, &adopted);
+    if (engine_adopt(seen, fd, &adopted) == 0)
+        refusals_bridged();
     change(place, seen, adopted);
+}
+
+static void expose(struct engine_socket *socket, int fd)
+{
+    if (engine_expose(socket, fd) == 0)
+        refusals_bridged();
 }
 
 static bool find(int fd, bool adopting, struct engine_socket **socket)
@@ -92,7 +100,7 @@ static bool find(int fd, bool adopting, struct engine_socket **socket)
                 continue;
             }
             if (adopting)
-                engine_expose(seen, fd);
+                expose(seen, fd);
             return false;
         }
         if (!engine_socket_hold(seen)) {
@@ -147,6 +155,7 @@ bool descriptors_recognise(int fd, struct engine_socket **socket)
     if (!process_is_ours() || engine_adopt(NULL, fd, &adopted) < 0 ||
         descriptors_install(fd, adopted) < 0)
         return false;
+    refusals_bridged();
     return find(fd, true, socket);
 }
 
@@ -155,7 +164,7 @@ void descriptors_expose(int fd)
     entry *place = entry_of(fd);
     struct engine_socket *seen = place != NULL ? atomic_load(place) : NULL;
     if (seen != NULL)
-        engine_expose(seen, fd);
+        expose(seen, fd);
 }
 
 bool descriptors_listed(int fd)

@@ -312,3 +312,10 @@ void refusals_left_ioctl(unsigned long request)
         return;
     say_once("ioctl(%s): left to the kernel", request_name(request, text));
 }
+
+void refusals_bridged(void)
+{
+    if (nobody_asks())
+        return;
+    say_once("a socket is bridged: from here on its bytes pass through the kernel");
+}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What is not served as Linux's TCP would is said, once for each thing and process, to whom UTCP_LOG asks for it
- * (info): what was refused, what was left to the kernel, and what is remembered without effect.
+ * (info): what was refused, what was left to the kernel, what is remembered without effect, and what is bridged.
  *
  * All of these return at once when nobody asks. They allocate nothing and leave errno alone; any thread may call them.
  */
@@ -25,5 +25,8 @@ void refusals_idle_option(int level, int name);
 void refusals_left(const char *call, const char *why);
 void refusals_left_address(const char *call, const struct engine_endpoint *endpoint);
 void refusals_left_ioctl(unsigned long request);
+
+/* A socket that is bridged, here or by the process that handed it to this one. */
+void refusals_bridged(void);
 
 #endif

@@ -332,6 +332,20 @@ utcp: socket: left to the kernel: a stream of a protocol that is not TCP
 END
 }
 
+@test "that a socket is bridged is said once, in each process that has one" {
+    namespace_start net
+    # shellcheck disable=SC2016
+    UTCP_LOG=info run -0 --separate-stderr ours perl -MSocket -e '
+        for (1, 2) { socket(S, PF_INET, SOCK_STREAM, 0) or die $!; push @held, *S{IO};
+            if (!fork) { getsockopt(S, SOL_SOCKET, SO_TYPE) or die $! for 1, 2; exit 0 }
+            wait; $? and die }'
+    run -0 grep -v 'utcp[0-9], ' <<<"$stderr"
+    assert_output - <<'END'
+utcp: a socket is bridged: from here on its bytes pass through the kernel
+utcp: a socket is bridged: from here on its bytes pass through the kernel
+END
+}
+
 @test "nothing is said of it to whom does not ask" {
     namespace_start net
     asks_for_much >asks.py

@@ -67,7 +67,7 @@ END
 
 @test "nginx as a daemon" {
     nginx_config
-    ours nginx -p "$PWD" -c nginx.conf
+    UTCP_LOG=info ours nginx -p "$PWD" -c nginx.conf 2>nginx.log
     wait_until 60 answers 8000
     fetches http://$STACK:8000/big
     inside nginx -p "$PWD" -c nginx.conf -s quit
@@ -298,7 +298,7 @@ END
     inside ip address add $KERNEL peer $STACK dev utcp0
     inside ip link set dev utcp0 up
     cd /
-    start_ours server setpriv --reuid=postgres --regid=postgres --clear-groups \
+    UTCP_LOG=info start_ours server setpriv --reuid=postgres --regid=postgres --clear-groups \
         "$bin/postgres" -D /run/data -c listen_addresses=$STACK -c unix_socket_directories= >"$BATS_FILE_TMPDIR/postgres.log" 2>&1
     cd "$BATS_FILE_TMPDIR"
     wait_until 60 answers 5432

@@ -7,14 +7,36 @@
 
 readonly MATRIX=$ROOT/build/matrix
 
-# cell PROGRAM ROLE PEER RESULT: role is client or server, peer is kernel or utcp, result is pass or bridged. Called
-# as the last thing of a test, so what is recorded has been seen.
+# cell PROGRAM ROLE PEER RESULT: program is its name, and then, in words, what is special; role is client or server,
+# peer is kernel or utcp, result is pass or bridged. Called as the last thing of a test, so what is recorded has been
+# seen, and it fails when the program's own log does not agree.
 cell() {
+    assert_equal "$1: $(measured "$2")" "$1: $4"
     mkdir -p "$MATRIX"
-    printf '%s|%s|%s|%s\n' "$@" >"$MATRIX/${BATS_TEST_FILENAME##*/}.$BATS_TEST_NUMBER"
+    printf '%s|%s|%s|%s\n' "$@" >"$MATRIX/${BATS_TEST_FILENAME##*/}.$BATS_TEST_NUMBER.${1//[^a-z0-9]/-}.$2"
+}
+
+# measured ROLE: what the logs of the clients, or of the servers, tell: that the device was opened, or else the kernel's
+# TCP was used after all, and whether a socket was bridged.
+measured() {
+    local logs
+    if [[ $1 == client ]]; then
+        logs=$(cat client.log)
+    else
+        logs=$(find . -maxdepth 1 -name '*.log' ! -name client.log -exec cat {} +)
+    fi
+    if ! grep -q '^utcp: utcp[0-9]*, mtu ' <<<"$logs"; then
+        echo kernel
+    elif grep -q '^utcp: a socket is bridged' <<<"$logs"; then
+        echo bridged
+    else
+        echo pass
+    fi
 }
 
 matrix_setup() {
+    # Debian's programs, and no others of the same name.
+    export PATH=/usr/sbin:/usr/bin:/sbin:/bin
     cd "$BATS_FILE_TMPDIR" || exit 1
     namespace_start net
     persistent_device
@@ -25,7 +47,12 @@ matrix_setup() {
 
 # server NAME COMMAND...: on our TCP, in the background, with what it says in NAME.log.
 server() {
-    start_ours server "${@:2}" >"$1.log" 2>&1
+    UTCP_LOG=info start_ours server "${@:2}" >"$1.log" 2>&1
+}
+
+# client COMMAND...: on our TCP, with what it says on stderr in client.log.
+client() {
+    UTCP_LOG=info ours timeout 240 "$@" 2>>client.log
 }
 
 # answers PORT: somebody listens there on our address.
