@@ -117,6 +117,20 @@ bool buffers_allocate_send(struct utcp_conn *conn)
     return true;
 }
 
+static void free_ring(struct utcp_conn *conn, struct ring *ring)
+{
+    stack_free(conn->stack, ring->data, ring->size);
+    *ring = (struct ring){0};
+}
+
+void buffers_free_unused(struct utcp_conn *conn)
+{
+    if (conn->user != NULL || conn->state != TCP_TIME_WAIT || conn->pins > 0)
+        return;
+    free_ring(conn, &conn->snd_buf);
+    free_ring(conn, &conn->rcv_buf);
+}
+
 /* ---- the receive buffer ---- */
 
 uint32_t buffers_largest_window(const struct utcp_conn *conn)

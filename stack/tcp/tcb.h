@@ -717,6 +717,9 @@ bool buffers_allocate_send(struct utcp_conn *conn);
 /* No packet points into the send ring that was any more, perhaps. */
 void buffers_free_retired(struct utcp_conn *conn);
 
+/* In TIME-WAIT, which lasts a minute, nobody writes or reads any more once the user has gone. */
+void buffers_free_unused(struct utcp_conn *conn);
+
 /* The most that the window may become, bytes. */
 uint32_t buffers_largest_window(const struct utcp_conn *conn);
 

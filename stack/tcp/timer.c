@@ -102,6 +102,7 @@ void tcp_enter_time_wait(struct utcp_conn *conn)
         tcp_set_state(conn, TCP_TIME_WAIT);
     tcp_timer_stop_all(conn);
     start_after(conn, TIMER_TIME_WAIT, conn->stack->settings.time_wait);
+    buffers_free_unused(conn);
 }
 
 uint64_t tcp_fin_wait2(const struct utcp_conn *conn)

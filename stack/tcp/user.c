@@ -311,6 +311,7 @@ static void let_go(struct utcp_conn *conn)
     conn->user = NULL;
     list_remove(&conn->tell_link);
     stack_remove_port(conn);
+    buffers_free_unused(conn);
     stack_reap(conn);
 }
 

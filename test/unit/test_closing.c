@@ -349,6 +349,43 @@ static void enter_time_wait_as_server(void)
     expect_state(TCP_TIME_WAIT);
 }
 
+static void time_wait_keeps_no_buffers(void **state)
+{
+    size_t before;
+
+    (void)state;
+    established_client(plain_peer(WIN));
+    before = world.memory_bytes;
+    write_bytes(1000);
+    drop_sent();
+    inject(PA, 1, 1001, WIN, 1000);
+    read_bytes(1000);
+    drop_sent();
+    close_conn();
+    inject(FA, 1001, 1002, WIN, 0);
+    drop_sent();
+    expect_state(TCP_TIME_WAIT);
+    assert_true(world.memory_bytes <= before + 1000);
+}
+
+static void time_wait_keeps_what_the_user_may_still_read(void **state)
+{
+    size_t before;
+
+    (void)state;
+    established_client(plain_peer(WIN));
+    before = world.memory_bytes;
+    shut_sending();
+    inject(FA, 1, 2, WIN, 1000);
+    drop_sent();
+    expect_state(TCP_TIME_WAIT);
+    read_bytes(1000);
+    close_conn();
+    expect_nothing();
+    expect_connections(1);
+    assert_true(world.memory_bytes <= before + 1000);
+}
+
 static void data_in_time_wait_is_acknowledged_and_forgotten(void **state)
 {
     (void)state;
@@ -624,6 +661,8 @@ int main(int argc, char *argv[])
         TEST(an_orphan_does_not_wait_for_ever_for_a_window),
         TEST(an_earlier_ack_does_not_count_as_the_fins),
         TEST(a_fin_alone_is_its_own_probe),
+        TEST(time_wait_keeps_no_buffers),
+        TEST(time_wait_keeps_what_the_user_may_still_read),
         TEST(data_in_time_wait_is_acknowledged_and_forgotten),
         TEST(aborting_in_time_wait_is_silent),
         TEST(a_new_syn_reopens_time_wait),
