@@ -39,24 +39,16 @@ struct socket_offer {
 static int send_offer(struct engine_socket *listener, struct engine_socket *socket, int fd)
 {
     struct utcp_endpoint remote = {0};
-    _Alignas(struct cmsghdr) char ancillary[CMSG_SPACE(sizeof(int))] = {0};
     struct socket_offer offer = {
         .token = engine.token, .socket = socket, .key = socket->key, .inet6 = listener->inet6};
     struct iovec iov = {.iov_base = &offer, .iov_len = sizeof offer};
-    struct msghdr message = {.msg_iov = &iov,
-                             .msg_iovlen = 1,
-                             .msg_control = ancillary,
-                             .msg_controllen = sizeof ancillary};
-    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
+    struct sys_passed passed;
     long sent;
 
     utcp_next_to_accept(listener->conn, &remote);
     offer.remote = endpoint_from_core(&remote);
-
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof fd);
-    memcpy(CMSG_DATA(header), &fd, sizeof fd);
+    sys_pass(&message, &passed, &fd, 1);
     sent = sys_sendmsg(listener->end, &message, MSG_DONTWAIT);
     return sent < 0 ? (int)sent : 0;
 }

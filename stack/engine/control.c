@@ -63,18 +63,23 @@ static uint64_t inode_of(int fd)
     return sys_fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode) ? status.st_ino : 0;
 }
 
-/* True while the descriptor is the channel and not what got its number later. */
-static bool channel_intact(void)
+bool control_reaches_engine(void)
 {
     int fd = atomic_load(&program_end);
 
-    if (fd >= 0 && inode_of(fd) == program_inode)
+    return fd >= 0 && inode_of(fd) == program_inode;
+}
+
+/* True while the descriptor is the channel and not what got its number later. */
+static bool channel_intact(void)
+{
+    if (control_reaches_engine())
         return true;
     if (!lost_told)
         engine_log(ENGINE_ERROR,
                    "the program closed descriptor %d, which was the engine's: "
                    "its connections are cut off",
-                   fd);
+                   atomic_load(&program_end));
     lost_told = true;
     return false;
 }
@@ -82,58 +87,75 @@ static bool channel_intact(void)
 /* Receives a reply and the descriptor with it, -1 = none came. */
 static int receive_reply(struct control_reply *reply, int *fd)
 {
-    _Alignas(struct cmsghdr) char ancillary[CMSG_SPACE(sizeof(int))];
-    struct iovec iov = {.iov_base = reply, .iov_len = sizeof *reply};
-    struct msghdr message = {.msg_iov = &iov,
-                             .msg_iovlen = 1,
-                             .msg_control = ancillary,
-                             .msg_controllen = sizeof ancillary};
-    const struct cmsghdr *header;
+    int fds[2];
     long len;
 
     do
-        len = sys_recvmsg(program_end, &message, MSG_CMSG_CLOEXEC);
+        len = sys_receive_passed(program_end, reply, sizeof *reply, fds, 0);
     while (len == -EINTR);
+    *fd = fds[0];
     if (len != sizeof *reply)
         return len < 0 ? (int)len : -EPIPE;
-    *fd = -1;
-    header = CMSG_FIRSTHDR(&message);
-    if (header && header->cmsg_type == SCM_RIGHTS)
-        memcpy(fd, CMSG_DATA(header), sizeof *fd);
-    /* The kernel drops a descriptor for which the table has no room. */
-    if (message.msg_flags & MSG_CTRUNC)
-        return -EMFILE;
     return reply->result;
 }
 
-static int send_request(enum control_request request)
+static int send_message(int channel, const void *data, size_t size, int fd)
 {
-    uint8_t byte = (uint8_t)request;
+    struct iovec iov = {.iov_base = (void *)data, .iov_len = size};
+    struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
+    struct sys_passed passed;
     long sent;
 
+    if (fd >= 0)
+        sys_pass(&message, &passed, &fd, 1);
     do
-        sent = sys_send(program_end, &byte, sizeof byte, 0);
+        sent = sys_sendmsg(channel, &message, 0);
     while (sent == -EINTR);
     return sent < 0 ? (int)sent : 0;
+}
+
+static int send_request(enum control_request request, int fd)
+{
+    uint8_t byte = (uint8_t)request;
+
+    return send_message(program_end, &byte, sizeof byte, fd);
+}
+
+/* Asks, with a descriptor unless it is -1, and waits for the answer. */
+static int call(enum control_request request, int with, struct control_reply *reply, int *fd)
+{
+    int result;
+
+    pthread_mutex_lock(&control_lock);
+    result = channel_intact() ? send_request(request, with) : -ENETDOWN;
+    if (!result)
+        result = receive_reply(reply, fd);
+    pthread_mutex_unlock(&control_lock);
+    return result;
 }
 
 int control_call(enum control_request request, struct control_reply *reply, int *fd)
 {
     struct control_reply ignored_reply;
-    int ignored_fd, result;
+    int ignored_fd;
 
-    pthread_mutex_lock(&control_lock);
-    result = channel_intact() ? send_request(request) : -ENETDOWN;
-    if (!result)
-        result = receive_reply(reply ? reply : &ignored_reply, fd ? fd : &ignored_fd);
-    pthread_mutex_unlock(&control_lock);
+    return call(request, -1, reply ? reply : &ignored_reply, fd ? fd : &ignored_fd);
+}
+
+int control_bridge(int fd)
+{
+    uint64_t signals = sys_block_signals(UINT64_MAX);
+    struct control_reply reply;
+    int ignored, result = call(CONTROL_BRIDGE, fd, &reply, &ignored);
+
+    sys_block_signals(signals);
     return result;
 }
 
 void control_wake(void)
 {
     if (channel_intact())
-        send_request(CONTROL_WAKE);
+        send_request(CONTROL_WAKE, -1);
 }
 
 /* ---- starting the thread ---- */
@@ -198,21 +220,7 @@ int control_start(void)
 
 void control_answer(const struct control_reply *reply, int fd)
 {
-    _Alignas(struct cmsghdr) char ancillary[CMSG_SPACE(sizeof(int))] = {0};
-    struct iovec iov = {.iov_base = (void *)reply, .iov_len = sizeof *reply};
-    struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
-
-    if (fd >= 0) {
-        struct cmsghdr *header = (struct cmsghdr *)(void *)ancillary;
-
-        message.msg_control = ancillary;
-        message.msg_controllen = sizeof ancillary;
-        header->cmsg_level = SOL_SOCKET;
-        header->cmsg_type = SCM_RIGHTS;
-        header->cmsg_len = CMSG_LEN(sizeof fd);
-        memcpy(CMSG_DATA(header), &fd, sizeof fd);
-    }
-    sys_sendmsg(engine.control, &message, 0);
+    send_message(engine.control, reply, sizeof *reply, fd);
 }
 
 static void serve_socket(void)
@@ -234,7 +242,8 @@ static void serve_socket(void)
         sys_close(fd);
 }
 
-static void serve(enum control_request request)
+/* With the descriptor that came along, or -1. */
+static void serve(enum control_request request, int fd)
 {
     struct control_reply reply = {0};
 
@@ -246,6 +255,10 @@ static void serve(enum control_request request)
         break;
     case CONTROL_DEVICE:
         reply.result = engine_open_stack();
+        control_answer(&reply, -1);
+        break;
+    case CONTROL_BRIDGE:
+        reply.result = desk_bridge(fd);
         control_answer(&reply, -1);
         break;
     case CONTROL_PARK:
@@ -260,10 +273,15 @@ static void serve(enum control_request request)
 void control_serve(void)
 {
     uint8_t request;
+    int fds[2];
     long len;
 
-    while ((len = sys_recv(engine.control, &request, sizeof request, MSG_DONTWAIT)) > 0)
-        serve(request);
+    while ((len = sys_receive_passed(engine.control, &request, sizeof request, fds, MSG_DONTWAIT)) >
+           0) {
+        serve(request, fds[0]);
+        if (fds[0] >= 0)
+            sys_close(fds[0]);
+    }
     if (len == 0 || (len < 0 && len != -EAGAIN && len != -EINTR)) {
         /* The program has closed its end: nobody will ask again. */
         sys_close(engine.control);

@@ -90,15 +90,15 @@ struct visitor {
     int answer, fd;
 };
 
-static struct engine_socket *find(const struct desk_request *request, const struct visitor *visitor)
+/* By the program's end, or without one by what an earlier reply told. */
+static struct engine_socket *find(const struct desk_request *request, int fd)
 {
     struct engine_socket *socket;
 
     engine_lock();
     for (socket = engine.sockets; socket; socket = socket->next) {
-        if (request->operation == DESK_BRIDGE
-                ? mirror_is(socket, visitor->fd)
-                : socket == request->socket && socket->key == request->key)
+        if (request ? socket == request->socket && socket->key == request->key
+                    : mirror_is(socket, fd))
             break;
     }
     if (socket && !engine_socket_hold(socket))
@@ -169,7 +169,8 @@ static void answer(struct engine_socket *socket, const struct desk_request *requ
 static void serve(const struct desk_request *request, const struct visitor *visitor)
 {
     struct desk_reply reply = {.result = -EBADF};
-    struct engine_socket *socket = find(request, visitor);
+    bool knows = request->operation != DESK_BRIDGE;
+    struct engine_socket *socket = find(knows ? request : NULL, visitor->fd);
 
     if (socket) {
         reply.result = 0;
@@ -179,24 +180,25 @@ static void serve(const struct desk_request *request, const struct visitor *visi
     sys_send(visitor->answer, &reply, sizeof reply, MSG_DONTWAIT);
 }
 
+int desk_bridge(int fd)
+{
+    struct engine_socket *socket = find(NULL, fd);
+    int result = -EBADF;
+
+    if (socket) {
+        result = bridge_begin(socket, fd);
+        engine_socket_drop(socket);
+    }
+    return result;
+}
+
 static bool receive(struct desk_request *request, struct visitor *visitor)
 {
-    _Alignas(struct cmsghdr) char ancillary[CMSG_SPACE(2 * sizeof(int))];
-    struct iovec iov = {.iov_base = request, .iov_len = sizeof *request};
-    struct msghdr message = {.msg_iov = &iov,
-                             .msg_iovlen = 1,
-                             .msg_control = ancillary,
-                             .msg_controllen = sizeof ancillary};
-    const struct cmsghdr *header;
-    int fds[2] = {-1, -1};
-    long len = sys_recvmsg(engine.desk, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    int fds[2];
+    long len = sys_receive_passed(engine.desk, request, sizeof *request, fds, MSG_DONTWAIT);
 
     if (len < 0)
         return false;
-    header = CMSG_FIRSTHDR(&message);
-    if (header && header->cmsg_type == SCM_RIGHTS)
-        memcpy(fds, CMSG_DATA(header),
-               header->cmsg_len >= CMSG_LEN(sizeof fds) ? sizeof fds : sizeof fds[0]);
     *visitor = (struct visitor){.answer = fds[0], .fd = fds[1]};
     if (len != sizeof *request)
         request->operation = UINT32_MAX;

@@ -20,26 +20,19 @@
 
 static int send_request(uint64_t token, const struct desk_request *request, const int fds[2])
 {
-    _Alignas(struct cmsghdr) char ancillary[CMSG_SPACE(2 * sizeof(int))] = {0};
-    size_t bytes = (fds[1] >= 0 ? 2 : 1) * sizeof(int);
     struct iovec iov = {.iov_base = (void *)request, .iov_len = sizeof *request};
     struct sockaddr_un name;
     struct msghdr message = {.msg_name = &name,
                              .msg_namelen = (socklen_t)desk_name(token, &name),
                              .msg_iov = &iov,
-                             .msg_iovlen = 1,
-                             .msg_control = ancillary,
-                             .msg_controllen = CMSG_SPACE(bytes)};
-    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+                             .msg_iovlen = 1};
+    struct sys_passed passed;
     int desk = sys_socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     int error;
 
     if (desk < 0)
         return desk;
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(bytes);
-    memcpy(CMSG_DATA(header), fds, bytes);
+    sys_pass(&message, &passed, fds, fds[1] >= 0 ? 2 : 1);
     error = (int)sys_sendmsg(desk, &message, 0);
     sys_close(desk);
     return error < 0 ? error : 0;
@@ -101,6 +94,9 @@ int engine_expose(const struct engine_socket *socket, int fd)
 
     if (socket->bridged)
         return 0;
+    /* In the process that has it, without a descriptor that a thread might see come and go. */
+    if (!engine_is_inherited(socket) && control_reaches_engine())
+        return control_bridge(fd);
     return ask(socket->token, &request, fd, &reply);
 }
 
@@ -127,7 +123,7 @@ int engine_adopt(const struct engine_socket *inherited, int fd, struct engine_so
 
 bool engine_is_inherited(const struct engine_socket *socket)
 {
-    return !socket->home && atomic_load(&socket->life) >> 32 != engine_generation;
+    return atomic_load(&socket->life) >> 32 != engine_generation && !socket->home;
 }
 
 bool engine_is_bridged(const struct engine_socket *socket)

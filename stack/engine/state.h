@@ -177,6 +177,7 @@ enum control_request {
     CONTROL_WAKE,
     CONTROL_SOCKET,
     CONTROL_DEVICE,
+    CONTROL_BRIDGE,
     CONTROL_PARK,
     CONTROL_FAREWELL
 };
@@ -192,6 +193,12 @@ int control_start(void);
 /* Asks and waits for the answer. *fd gets the descriptor that came with it, close-on-exec; may be
  * NULL. Returns the reply's result or why there is none. Signals blocked. */
 int control_call(enum control_request request, struct control_reply *reply, int *fd);
+
+/* Lets the thread bridge the socket that fd is. 0 or a negative errno. */
+int control_bridge(int fd);
+
+/* True while this process can ask. */
+bool control_reaches_engine(void);
 
 /* Wakes the thread. */
 void control_wake(void);
@@ -316,6 +323,9 @@ void desk_open(void);
 
 /* Serves who waits. */
 void desk_serve(void);
+
+/* Bridges the socket that fd is. On the engine's thread; 0 or a negative errno. */
+int desk_bridge(int fd);
 
 /* Names the engine's end, so that a process that finds the other end among its descriptors knows whom to ask.
  */

@@ -10,9 +10,11 @@
 #ifndef UTCP_ENGINE_SYS_H
 #define UTCP_ENGINE_SYS_H
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -159,6 +161,49 @@ static inline long sys_sendmsg(int fd, const struct msghdr *message, int flags)
 static inline long sys_recvmsg(int fd, struct msghdr *message, int flags)
 {
     return sys_call(SYS_recvmsg, fd, (long)message, flags, 0, 0, 0);
+}
+
+/* Room beside a message for up to two descriptors (SCM_RIGHTS). */
+struct sys_passed {
+    _Alignas(struct cmsghdr) char space[CMSG_SPACE(2 * sizeof(int))];
+};
+
+/* Lets count descriptors go with a message; 1 or 2. */
+static inline void sys_pass(struct msghdr *message, struct sys_passed *passed, const int *fds,
+                            size_t count)
+{
+    struct cmsghdr *header = (struct cmsghdr *)(void *)passed->space;
+
+    *header = (struct cmsghdr){.cmsg_level = SOL_SOCKET,
+                               .cmsg_type = SCM_RIGHTS,
+                               .cmsg_len = CMSG_LEN(count * sizeof *fds)};
+    memcpy(CMSG_DATA(header), fds, count * sizeof *fds);
+    message->msg_control = passed->space;
+    message->msg_controllen = CMSG_SPACE(count * sizeof *fds);
+}
+
+/* Receives a message with up to two descriptors, close-on-exec; -1 where none came. The size of the message, or
+ * -EMFILE when the table had no room for them. */
+static inline long sys_receive_passed(int fd, void *data, size_t size, int fds[2], int flags)
+{
+    struct sys_passed passed;
+    struct iovec iov = {.iov_base = data, .iov_len = size};
+    struct msghdr message = {.msg_iov = &iov,
+                             .msg_iovlen = 1,
+                             .msg_control = passed.space,
+                             .msg_controllen = sizeof passed.space};
+    long len = sys_recvmsg(fd, &message, flags | MSG_CMSG_CLOEXEC);
+    const struct cmsghdr *header = len >= 0 ? CMSG_FIRSTHDR(&message) : NULL;
+
+    fds[0] = fds[1] = -1;
+    if (header && header->cmsg_type == SCM_RIGHTS)
+        memcpy(fds, CMSG_DATA(header), header->cmsg_len - CMSG_LEN(0));
+    if (len < 0 || !(message.msg_flags & MSG_CTRUNC))
+        return len;
+    if (fds[0] >= 0)
+        sys_close(fds[0]);
+    fds[0] = -1;
+    return -EMFILE;
 }
 
 static inline int sys_shutdown(int fd, int how)
