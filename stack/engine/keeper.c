@@ -43,6 +43,13 @@
 
 enum { STACK_BYTES = 128 * 1024 };
 
+/* ThreadSanitizer keeps what it knows of a thread in memory of that thread's, which the keeper shares. */
+#ifdef __SANITIZE_THREAD__
+enum { UNDER_TSAN = 1 };
+#else
+enum { UNDER_TSAN = 0 };
+#endif
+
 /* What is said at the end when UTCP_LOG asks for a summary. */
 static void summarise(void)
 {
@@ -173,6 +180,9 @@ static void drop_privileges(void)
 
 /* Until it takes over it must not use what lives in thread-local storage, which is the engine's
  * thread's: that is why all is a system call here. */
+/* libc's own name of clone(): the sanitizers stand in for the other, and take it for a fork. */
+int __clone(int (*function)(void *), void *stack, int flags, void *argument, ...);
+
 static int stand_by(void *unused)
 {
     int thread;
@@ -193,7 +203,7 @@ void keeper_start(void)
     char *stack;
     int pid;
 
-    if (engine.keeper)
+    if (engine.keeper || UNDER_TSAN)
         return;
     stack = sys_map(STACK_BYTES);
     if (!stack)
@@ -201,7 +211,7 @@ void keeper_start(void)
     /* The kernel clears the word when this thread ends, however that comes. */
     engine.thread_alive =
         (int)sys_call(SYS_set_tid_address, (long)&engine.thread_alive, 0, 0, 0, 0, 0);
-    pid = clone(stand_by, stack + STACK_BYTES, CLONE_VM | CLONE_FILES, NULL);
+    pid = __clone(stand_by, stack + STACK_BYTES, CLONE_VM | CLONE_FILES, NULL);
     if (pid < 0)
         engine_log(ENGINE_WARN, "no keeper: connections end with the program");
     else
