@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2086,SC2154
 #
 # The compatibility matrix: real programs of Debian's, as clients and as servers, with the kernel's TCP or another
 # of ours at the other end. Each cell moves at least 10 MB, or makes 1,000 requests, and says in the end

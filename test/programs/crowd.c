@@ -30,7 +30,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MESSAGE_BYTES = 64, BACKLOG = 4096, EVENTS = 256, BUFFER_BYTES = 4096, PATIENCE_S = 60 };
+#include "left.h"
+
+enum { MESSAGE_BYTES = 64, BACKLOG = 4096, EVENTS = 256, BUFFER_BYTES = 4096 };
 
 extern char **environ;
 
@@ -180,61 +182,6 @@ static int hold(int count, const char *address, const char *port)
 
 /* ---- what is left ---- */
 
-struct left {
-    long own, all; /* descriptors */
-    long resident_kb;
-};
-
-static long count_entries(const char *path)
-{
-    DIR *directory = opendir(path);
-    long count = 0;
-
-    while (directory != NULL && readdir(directory) != NULL)
-        count++;
-    if (directory != NULL)
-        closedir(directory);
-    return count;
-}
-
-static long count_all_descriptors(void)
-{
-    DIR *tasks = opendir("/proc/self/task");
-    struct dirent *task;
-    char path[512];
-    long count = 0;
-
-    while ((task = readdir(tasks)) != NULL) {
-        snprintf(path, sizeof path, "/proc/self/task/%s/fd", task->d_name);
-        if (task->d_name[0] != '.')
-            count += count_entries(path);
-    }
-    closedir(tasks);
-    return count;
-}
-
-static long read_number(const char *path, const char *key)
-{
-    FILE *file = fopen(path, "r");
-    char line[256];
-    long number = -1;
-
-    while (file != NULL && number < 0 && fgets(line, sizeof line, file) != NULL) {
-        if (strncmp(line, key, strlen(key)) == 0)
-            number = strtol(line + strlen(key), NULL, 10);
-    }
-    if (file != NULL)
-        fclose(file);
-    return number;
-}
-
-static struct left look(void)
-{
-    return (struct left){.own = count_entries("/proc/self/fd"),
-                         .all = count_all_descriptors(),
-                         .resident_kb = read_number("/proc/self/status", "VmRSS:")};
-}
-
 static void take_turns(int count, const struct sockaddr_in *name)
 {
     for (int i = 0; i < count; i++) {
@@ -247,18 +194,6 @@ static void take_turns(int count, const struct sockaddr_in *name)
             errx(1, "connection %d does not end", i);
         close(fd);
     }
-}
-
-/* Looks until nothing is left of the last connections, which takes a moment, or for long enough. */
-static struct left look_when_settled(const struct left *before)
-{
-    struct left after = look();
-
-    for (int i = 0; i < PATIENCE_S * 10 && after.all > before->all; i++) {
-        usleep(100000);
-        after = look();
-    }
-    return after;
 }
 
 static int turns(int count, const char *address, const char *port)
@@ -317,7 +252,7 @@ static int nothing(void)
 {
     use_everything_but_tcp();
     printf("threads %ld\n", read_number("/proc/self/status", "Threads:"));
-    printf("descriptors %ld\n", count_entries("/proc/self/fd"));
+    printf("descriptors %ld\n", look().own);
     list_mappings();
     return 0;
 }
