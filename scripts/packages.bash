@@ -9,7 +9,7 @@ readonly build_packages=(gcc libc6-dev meson ninja-build pkg-config libcap-dev)
 readonly demo_packages=(curl iproute2 nginx-light openssl procps tshark util-linux)
 # shellcheck disable=SC2034
 readonly test_packages=(apache2-utils bats bats-assert bats-support binutils busybox clang-format
-    clang-tidy curl git haproxy iperf3 iproute2 iputils-ping libcap2-bin libcmocka-dev lighttpd
+    clang-tidy curl git haproxy iperf3 iproute2 iputils-ping libcap2-bin libcmocka-dev liburing-dev lighttpd
     memcached ncat netcat-openbsd nftables nginx-light nodejs openssh-client openssh-server openssl
     postgresql procps python3 redis-server redis-tools rsync shellcheck socat telnet tshark util-linux
     wget wrk)

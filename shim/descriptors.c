@@ -29,6 +29,9 @@ typedef _Atomic(struct engine_socket *) entry;
 
 static _Atomic(entry *) chunks[CHUNKS];
 
+/* Each is exposed as soon as it is ours. */
+static atomic_bool all_exposed;
+
 static entry *entry_of(int fd)
 {
     if (fd < 0 || fd >= DESCRIPTORS_MAX)
@@ -188,6 +191,8 @@ int descriptors_install(int fd, struct engine_socket *socket)
         return error;
     }
     put(fd, socket);
+    if (atomic_load(&all_exposed))
+        descriptors_expose(fd);
     return 0;
 }
 
@@ -243,4 +248,11 @@ void descriptors_expose_inheritable(void)
     process_notice_fork();
     visit_range(0, DESCRIPTORS_MAX - 1, expose_inheritable);
     errno = saved;
+}
+
+void descriptors_expose_all(void)
+{
+    process_notice_fork();
+    atomic_store(&all_exposed, true);
+    visit_range(0, DESCRIPTORS_MAX - 1, descriptors_expose);
 }

@@ -51,6 +51,9 @@ void descriptors_expose(int fd);
 /* The same for all that another program would inherit. */
 void descriptors_expose_inheritable(void);
 
+/* The same for all that there are, and from now on for each as soon as it is installed. */
+void descriptors_expose_all(void);
+
 /* Makes fd this socket's, whatever it was before. Takes over the caller's reference, also when it
  * fails: -EMFILE, -ENOMEM. */
 int descriptors_install(int fd, struct engine_socket *socket);

@@ -21,6 +21,9 @@
 
 #include "symbols.h"
 
+struct io_uring;
+struct io_uring_params;
+
 /* off_t and its 64-bit twin share one entry here; so do the system calls behind them. */
 _Static_assert(sizeof(off_t) == 8, "32-bit platforms need entries of their own for off_t");
 

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 
 #include "engine.h"
+#include "uring.h"
 
 #define UTCP_EARLY(type, name, parameters, early) \
     static type early_##name parameters           \

@@ -134,6 +134,21 @@
       libc_resolve(); return libc.dlopen(file, mode))                                              \
     X(void *, dlmopen, (Lmid_t list, const char *file, int mode),                                  \
       libc_resolve(); return libc.dlmopen(list, file, mode))                                       \
+    /* liburing, which may come later */                                                               \
+    X(int, io_uring_queue_init, (unsigned entries, struct io_uring *ring, unsigned flags),         \
+      return ((int (*)(unsigned, struct io_uring *,                                                \
+       unsigned))uring_late("io_uring_queue_init"))(entries, ring, flags))                         \
+    X(int, io_uring_queue_init_params, (unsigned entries, struct io_uring *ring,                   \
+       struct io_uring_params *params),                                                            \
+      return ((int (*)(unsigned, struct io_uring *,                                                \
+       struct io_uring_params *))uring_late("io_uring_queue_init_params"))(entries, ring, params)) \
+    X(int, io_uring_queue_init_mem, (unsigned entries, struct io_uring *ring,                      \
+       struct io_uring_params *params, void *memory, size_t size),                                 \
+      return ((int (*)(unsigned, struct io_uring *, struct io_uring_params *, void *,              \
+       size_t))uring_late("io_uring_queue_init_mem"))(entries, ring, params, memory, size))        \
+    X(int, io_uring_setup, (unsigned entries, struct io_uring_params *params),                     \
+      return ((int (*)(unsigned,                                                                   \
+       struct io_uring_params *))uring_late("io_uring_setup"))(entries, params))                   \
     /* the process */                                                                              \
     X(pid_t, _Fork, (void), libc_resolve(); return libc._Fork())                                   \
     X(int, daemon, (int keeps_directory, int keeps_streams),                                       \

@@ -289,6 +289,15 @@ echo_server() {
     wait_until 10 kernel_listens 5002
 }
 
+@test "a ring moves the bytes of connections that were there before it, and of later ones" {
+    start server socat TCP-LISTEN:5000,fork,reuseaddr EXEC:cat
+    wait_until 60 kernel_listens 5000
+    UTCP_LOG=info run -0 ours "$BUILD/test/programs/uring" $KERNEL 5000 20
+    assert_line 'all bytes in order'
+    assert_line --partial 'io_uring'
+    kill "$server"
+}
+
 @test "under load, with threads, no byte is lost or repeated when a socket is bridged" {
     echo_server
     for seed in 1 2 3; do
