@@ -56,9 +56,9 @@ void engine_fork_child(void);
 void engine_fork_unseen(void);
 
 /*
- * The process is about to end. When connections have data or a FIN to bring to their peers, a keeper
- * process is left behind that does so; returns as soon as it exists. From then on every call here
- * fails with -EPIPE. Async-signal-safe; may be called twice, and when no engine runs.
+ * The process is about to end. When connections have data or a FIN to bring to their peers, the keeper does
+ * so. From then on every call here fails with -EPIPE. Async-signal-safe; may be called twice, and when no engine
+ * runs. Without this call, as after SIGKILL, the keeper does the same, if no thread was inside the core.
  */
 void engine_farewell(void);
 
