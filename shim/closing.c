@@ -98,7 +98,8 @@ void closefrom(int first)
 }
 
 /* Enters a duplicate that the kernel made; it is closed when that fails. A child of vfork() has no table of its
- * own to enter it in, and is about to execute another program. */
+ * own to enter it in, and is about to execute another program. Behind 0, 1 and 2 there are streams of libc's, with
+ * which the program may go on: a shell's printf, say. */
 static int follow(int from, int to)
 {
     if (to < 0 || (!descriptors_listed(from) && !descriptors_listed(to)))
@@ -108,8 +109,11 @@ static int follow(int from, int to)
         return to;
     }
     int error = descriptors_copy(from, to);
-    if (error == 0)
+    if (error == 0) {
+        if (to <= STDERR_FILENO)
+            descriptors_expose(to);
         return to;
+    }
     libc.close(to);
     return (int)result(error);
 }

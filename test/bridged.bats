@@ -147,6 +147,16 @@ inside_has_python_daemon() {
     cmp "$UPLOAD" received
 }
 
+# shellcheck disable=SC2016
+@test "a shell prints and reads through redirections, in its own process" {
+    start server socat TCP-LISTEN:5001 EXEC:cat
+    wait_until 10 kernel_listens 5001
+    run -0 ours timeout 60 bash -c 'exec 3<>/dev/tcp/$0/5001; printf "one %s\n" word >&3; echo two >&3
+        read -r first <&3; read -r second <&3; echo "$first, $second"' $KERNEL
+    assert_output 'one word, two'
+    wait "$server"
+}
+
 @test "exec that fails changes nothing" {
     start server nc -l 5001 >received
     wait_until 10 kernel_listens 5001
