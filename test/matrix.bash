@@ -57,13 +57,13 @@ client() {
 
 # answers PORT: somebody listens there on our address.
 answers() {
-    inside nc -z -w 2 $STACK "$1"
+    inside nc -z -w 2 "$STACK" "$1"
 }
 
 # ours_running: the processes on our TCP, without keepers.
 ours_running() {
     local pid
-    for pid in $(processes_in "$(readlink "/proc/$net/ns/net")"); do
+    for pid in $(processes_in "$(readlink "/proc/${net:?}/ns/net")"); do
         if grep -qsF "$LIBRARY" "/proc/$pid/maps" &&
             ! grep -qs ^utcp- "/proc/$pid/comm"; then echo "$pid"; fi
     done
@@ -98,5 +98,5 @@ fetches() {
 
 # echoes PORT: 10 MB come back as they went.
 echoes() {
-    inside timeout 240 nc -N $STACK "$1" <"$BIG" >echoed && cmp "$BIG" echoed
+    inside timeout 240 nc -N "$STACK" "$1" <"$BIG" >echoed && cmp "$BIG" echoed
 }
