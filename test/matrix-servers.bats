@@ -257,7 +257,7 @@ for _ in range(4):
 os.wait()'
     wait_until 60 answers 8000
     for _ in 1 2 3 4; do echoes 8000; done
-    cell 'a prefork server in python3' server kernel bridged
+    cell 'python3 prefork' server kernel bridged
 }
 
 @test "node: an http server" {
