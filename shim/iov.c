@@ -9,6 +9,8 @@ ssize_t iov_bytes(const struct iovec *iov, size_t count)
     size_t bytes = 0;
     if (count > IOV_MAX)
         return -EINVAL;
+    if (count > 0 && !engine_addressable(iov))
+        return -EFAULT;
     for (size_t i = 0; i < count; i++) {
         if (iov[i].iov_len > SSIZE_MAX - bytes)
             return -EINVAL;

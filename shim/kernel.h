@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A socket that turns out to be the kernel's.
+ * Sockets that are replaced under their number: those that turn out to be the kernel's, and those that begin anew
+ * when their descriptor already shows an end.
  */
 #ifndef UTCP_SHIM_KERNEL_H
 #define UTCP_SHIM_KERNEL_H
@@ -19,5 +20,9 @@ int kernel_take_over(struct engine_socket *socket, int fd);
 /* The same for a socket that bind() makes the kernel's: when that address cannot be had, fd is ours
  * still. */
 int kernel_bind(struct engine_socket *socket, int fd, const struct sockaddr *name, socklen_t size);
+
+/* Puts a fresh socket of ours there, with flags and options carried over, and resets the connection of the old
+ * one. Like kernel_take_over(); -EOPNOTSUPP when another process has the socket. */
+int kernel_renew(struct engine_socket *old, int fd);
 
 #endif

@@ -68,7 +68,7 @@ int name_parse(const struct sockaddr *name, socklen_t size, bool inet6,
         inet6 ? offsetof(struct sockaddr_in6, sin6_scope_id) : sizeof(struct sockaddr_in);
     if (size > sizeof(struct sockaddr_storage))
         return -EINVAL;
-    if (name == NULL && size > 0)
+    if (size > 0 && !engine_addressable(name))
         return -EFAULT;
     if (size < least)
         return -EINVAL;
@@ -92,10 +92,12 @@ int name_write(const struct engine_endpoint *endpoint, bool inet6, struct sockad
                socklen_t *size)
 {
     union name full;
-    if (name == NULL || size == NULL)
+    if (!engine_addressable(size))
         return -EFAULT;
     if ((int)*size < 0)
         return -EINVAL;
+    if (*size > 0 && !engine_addressable(name))
+        return -EFAULT;
     socklen_t full_size = name_of(endpoint, inet6, &full);
     memcpy(name, &full, *size < full_size ? *size : full_size);
     *size = full_size;

@@ -66,6 +66,7 @@ _Static_assert(WORDS <= sizeof(((struct engine_extra *)0)->values) / sizeof(int3
 enum ipv6_flag {
     FLAG_V6ONLY,
     FLAG_BOUND_MAPPED,
+    FLAG_CONNECTING, /* not IPv6's: a connect() that was begun is not told to have succeeded */
     FLAG_RECVERR,
     FLAG_RECVPKTINFO,
     FLAG_RECVHOPLIMIT,
@@ -184,6 +185,17 @@ static int set_number(const struct call *call, const void *value, socklen_t size
     if (number < call->option->least || number > call->option->most)
         return -EINVAL;
     return remember_idle(call, number);
+}
+
+/* Linux has a least window, except for none, and does not look for a sign. */
+static int set_window_clamp(const struct call *call, const void *value, socklen_t size)
+{
+    int number;
+    int error = read_int(call, value, size, &number);
+    if (error < 0)
+        return error;
+    bool raised = number != 0 && number < call->option->least;
+    return remember_idle(call, raised ? call->option->least : number);
 }
 
 static int set_flag(const struct call *call, const void *value, socklen_t size)
@@ -842,7 +854,7 @@ static const struct option options[] = {
 
     NUMBER(IPPROTO_TCP, TCP_FASTOPEN, WORD_FASTOPEN, 0, 0, INT_MAX),
     NUMBER(IPPROTO_TCP, TCP_FASTOPEN_CONNECT, WORD_FASTOPEN_CONNECT, 0, 0, 1),
-    NUMBER(IPPROTO_TCP, TCP_WINDOW_CLAMP, WORD_WINDOW_CLAMP, 0, 0, INT_MAX),
+    {IPPROTO_TCP, TCP_WINDOW_CLAMP, set_window_clamp, get_number, WORD_WINDOW_CLAMP, 0, 1152, 0},
     NUMBER(IPPROTO_TCP, TCP_SAVE_SYN, WORD_SAVE_SYN, 0, 0, 2),
     {IPPROTO_TCP, TCP_CONGESTION, set_congestion, get_congestion, ENGINE_CONGESTION, 0, 0, 0},
 
@@ -904,9 +916,11 @@ static bool is_engines(const struct option *option)
 }
 
 /* An AF_INET socket has no options of IPv6. */
+/* One that does not exist is passed on to the last protocol in the line, and IPv6 says ENOPROTOOPT of it. */
 static bool level_is_known(struct engine_socket *socket, int level)
 {
-    return level != IPPROTO_IPV6 || engine_is_inet6(socket);
+    return level == SOL_SOCKET || level == IPPROTO_TCP || level == IPPROTO_IP ||
+           engine_is_inet6(socket);
 }
 
 static bool was_set(const struct option *option, const struct engine_extra *extra)
@@ -922,7 +936,7 @@ static bool was_set(const struct option *option, const struct engine_extra *extr
     return option->key != 0 && extra->values[option->key] != 0;
 }
 
-static void carry(const struct call *call, int kernel_fd)
+static void carry(const struct call *call, int other_fd, options_setter *set)
 {
     const struct option *option = call->option;
     int value[8] = {0};
@@ -931,18 +945,28 @@ static void carry(const struct call *call, int kernel_fd)
         return;
     if (option->get == get_buffer)
         value[0] /= 2;
-    libc.setsockopt(kernel_fd, option->level, option->name, value, size);
+    set(other_fd, option->level, option->name, value, size);
 }
 
-void options_carry(struct engine_socket *socket, int fd, int kernel_fd)
+void options_carry(struct engine_socket *socket, int fd, int other_fd, options_setter *set)
 {
     struct engine_extra extra;
     engine_read_extra(socket, &extra);
     for (size_t i = 0; i < option_count; i++) {
         struct call call = {.socket = socket, .fd = fd, .option = &options[i]};
         if (level_is_known(socket, options[i].level) && was_set(&options[i], &extra))
-            carry(&call, kernel_fd);
+            carry(&call, other_fd, set);
     }
+}
+
+void options_set_connecting(struct engine_socket *socket, bool connecting)
+{
+    write_flag(socket, FLAG_CONNECTING, connecting);
+}
+
+bool options_connecting(struct engine_socket *socket)
+{
+    return has_flag(socket, FLAG_CONNECTING);
 }
 
 static void inherit_timeout(int listener_fd, int fd, int name)
@@ -966,10 +990,20 @@ void options_inherit(struct engine_socket *accepted, int listener_fd, int fd)
 
 /* ---- the calls ---- */
 
+/* At these levels Linux looks at the size before the name. */
+static bool takes_number(int level, int name)
+{
+    if (level == IPPROTO_TCP)
+        return name != TCP_CONGESTION && name != TCP_ULP && name != TCP_FASTOPEN_KEY;
+    return level == SOL_SOCKET && name != SO_BINDTODEVICE;
+}
+
 static int set_option(struct engine_socket *socket, int fd, int level, int name, const void *value,
                       socklen_t size)
 {
     struct call call = {.socket = socket, .fd = fd};
+    if (size < sizeof(int) && takes_number(level, name))
+        return -EINVAL;
     call.option = find_option(level, name);
     if (call.option == NULL || !level_is_known(socket, level))
         return -ENOPROTOOPT;

@@ -11,8 +11,9 @@
 
 #include "engine.h"
 
-/* Sets on a kernel socket what the program has set on fd. */
-void options_carry(struct engine_socket *socket, int fd, int kernel_fd);
+/* Sets on another socket, by libc's setsockopt() or by ours, what the program has set on fd. */
+typedef int options_setter(int fd, int level, int name, const void *value, socklen_t size);
+void options_carry(struct engine_socket *socket, int fd, int other_fd, options_setter *set);
 
 /*
  * Gives an accepted socket what it inherits of its listener's options, as in Linux, and does not
@@ -43,5 +44,9 @@ int option_write(void *value, socklen_t *size, const void *from, size_t from_siz
 
 /* TCP_INFO. */
 int tcp_info_get(struct engine_socket *socket, void *value, socklen_t *size);
+
+/* A connect() has begun whose success no connect() has told yet: Linux says it once. */
+void options_set_connecting(struct engine_socket *socket, bool connecting);
+bool options_connecting(struct engine_socket *socket);
 
 #endif

@@ -4,6 +4,7 @@
  * would have it wait for: a byte, SO_RCVLOWAT bytes, or with MSG_WAITALL all that was asked for.
  */
 #include <errno.h>
+#include <limits.h>
 
 #include "descriptors.h"
 #include "libc.h"
@@ -53,21 +54,33 @@ static ssize_t receive_bridged(int fd, const struct iovec *iov, size_t count, in
     return (ssize_t)done + got;
 }
 
+/* When it has waited, engine_reader_ends() is due. */
+static int wait_as_reader(struct engine_socket *socket, int fd)
+{
+    engine_reader_begins(socket);
+    int waited = wait_readable(socket, fd);
+    if (waited < 0)
+        engine_reader_ends(socket);
+    return waited;
+}
+
 static ssize_t receive_until(struct engine_socket *socket, int fd, const struct iovec *iov,
                              size_t count, int flags, size_t least)
 {
     size_t done = 0;
-    int waited = WAIT_READY;
+    int waited = -EAGAIN;
     for (;;) {
         ssize_t last;
         done = receive_available(socket, fd, iov, count, flags, done, least, &last);
+        if (waited >= 0)
+            engine_reader_ends(socket);
         if (last == -EREMOTE)
             return receive_bridged(fd, iov, count, flags, done, least);
         if (last != -EAGAIN || (done > 0 && status_of(socket).at_mark))
             return done > 0 ? (ssize_t)done : last;
         if (waited == WAIT_OVER)
             return (ssize_t)done;
-        waited = wait_allowed(fd, flags) ? wait_readable(socket, fd) : -EAGAIN;
+        waited = wait_allowed(fd, flags) ? wait_as_reader(socket, fd) : -EAGAIN;
         if (waited < 0)
             return done > 0 ? (ssize_t)done : waited;
     }
@@ -91,6 +104,15 @@ static ssize_t receive_urgent(struct engine_socket *socket, int fd, const struct
     return got > 0 && bytes == 0 ? 0 : got;
 }
 
+/* Linux waits for something to come, and then takes nothing of it. */
+static ssize_t receive_nothing(struct engine_socket *socket, int fd, int flags)
+{
+    char byte;
+    const struct iovec iov = {.iov_base = &byte, .iov_len = sizeof(byte)};
+    ssize_t got = receive_until(socket, fd, &iov, 1, flags | MSG_PEEK, 1);
+    return got > 0 ? 0 : got;
+}
+
 ssize_t receive(struct engine_socket *socket, int fd, const struct iovec *iov, size_t count,
                 int flags)
 {
@@ -100,7 +122,7 @@ ssize_t receive(struct engine_socket *socket, int fd, const struct iovec *iov, s
         return -EAGAIN; /* an empty queue */
     ssize_t bytes = iov_bytes(iov, count);
     if (bytes <= 0)
-        return bytes;
+        return bytes < 0 ? bytes : receive_nothing(socket, fd, flags);
     size_t least = flags & MSG_WAITALL ? (size_t)bytes : options_low_water(socket);
     return receive_until(socket, fd, iov, count, flags,
                          least < (size_t)bytes ? least : (size_t)bytes);
@@ -113,12 +135,20 @@ static ssize_t receive_buffer(struct engine_socket *socket, int fd, void *buffer
     return receive(socket, fd, &iov, 1, flags);
 }
 
+/* As files are read: nothing is read at once. */
+static ssize_t read_vector(struct engine_socket *socket, int fd, const struct iovec *iov, int count,
+                           int flags)
+{
+    ssize_t bytes = count < 0 ? -EINVAL : iov_bytes(iov, (size_t)count);
+    return bytes <= 0 ? bytes : receive(socket, fd, iov, (size_t)count, flags);
+}
+
 ssize_t read(int fd, void *buffer, size_t size)
 {
     struct engine_socket *socket HELD = NULL;
     if (!descriptors_find_direct(fd, &socket))
         return libc.read(fd, buffer, size);
-    return result(receive_buffer(socket, fd, buffer, size, 0));
+    return result(size == 0 ? 0 : receive_buffer(socket, fd, buffer, size, 0));
 }
 
 ssize_t __read(int fd, void *buffer, size_t size)
@@ -137,7 +167,7 @@ ssize_t readv(int fd, const struct iovec *iov, int count)
     struct engine_socket *socket HELD = NULL;
     if (!descriptors_find_direct(fd, &socket))
         return libc.readv(fd, iov, count);
-    return result(count < 0 ? -EINVAL : receive(socket, fd, iov, (size_t)count, 0));
+    return result(read_vector(socket, fd, iov, count, 0));
 }
 
 /* A position of -1 makes it readv(); a socket has no other. */
@@ -146,8 +176,10 @@ ssize_t preadv2(int fd, const struct iovec *iov, int count, off_t offset, int fl
     struct engine_socket *socket HELD = NULL;
     if (offset != -1 || !descriptors_find_direct(fd, &socket))
         return libc.preadv2(fd, iov, count, offset, flags);
+    if (flags & ~RWF_KNOWN)
+        return result(-EOPNOTSUPP);
     int message_flags = flags & RWF_NOWAIT ? MSG_DONTWAIT : 0;
-    return result(count < 0 ? -EINVAL : receive(socket, fd, iov, (size_t)count, message_flags));
+    return result(read_vector(socket, fd, iov, count, message_flags));
 }
 
 ssize_t preadv64v2(int fd, const struct iovec *iov, int count, off64_t offset, int flags)
@@ -202,8 +234,12 @@ ssize_t __recvfrom_chk(int fd, void *buffer, size_t size, size_t room, int flags
 static ssize_t receive_message(struct engine_socket *socket, int fd, struct msghdr *message,
                                int flags)
 {
-    if (message == NULL)
+    if (!engine_addressable(message))
         return -EFAULT;
+    if ((int)message->msg_namelen < 0)
+        return -EINVAL;
+    if (message->msg_iovlen > IOV_MAX)
+        return -EMSGSIZE;
     ssize_t got = receive(socket, fd, message->msg_iov, message->msg_iovlen, flags);
     if (got >= 0) {
         message->msg_namelen = 0;
@@ -226,6 +262,9 @@ static long receive_messages(struct engine_socket *socket, int fd, struct mmsghd
                              unsigned count, int flags, const struct timespec *timeout)
 {
     int64_t end_ns = INT64_MAX;
+    if (timeout != NULL &&
+        (timeout->tv_sec < 0 || timeout->tv_nsec < 0 || timeout->tv_nsec >= 1000000000))
+        return -EINVAL;
     if (timeout != NULL)
         end_ns = monotonic_ns() + timeout->tv_sec * INT64_C(1000000000) + timeout->tv_nsec;
     unsigned done = 0;

@@ -3,6 +3,7 @@
  * Sending. A blocking call is done when all of it has found room; any other when there is no more.
  */
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <string.h>
 
@@ -53,6 +54,7 @@ static ssize_t send_all(struct engine_socket *socket, int fd, const struct iovec
             return (ssize_t)done;
         if (waited == WAIT_OVER)
             return done > 0 ? (ssize_t)done : -EPIPE;
+        limit.begun = done > 0;
         waited = wait_allowed(fd, flags) ? wait_writable(socket, fd, &limit) : -EAGAIN;
         if (waited < 0)
             return done > 0 ? (ssize_t)done : waited;
@@ -63,7 +65,7 @@ static ssize_t send_all(struct engine_socket *socket, int fd, const struct iovec
 static ssize_t send_nothing(struct engine_socket *socket)
 {
     struct engine_status status = status_of(socket);
-    return status.connected || status.connecting ? 0 : -ENOTCONN;
+    return status.may_send ? 0 : -ENOTCONN;
 }
 
 ssize_t transmit(struct engine_socket *socket, int fd, const struct iovec *iov, size_t count,
@@ -118,6 +120,8 @@ ssize_t pwritev2(int fd, const struct iovec *iov, int count, off_t offset, int f
     struct engine_socket *socket HELD = NULL;
     if (offset != -1 || !descriptors_find_direct(fd, &socket))
         return libc.pwritev2(fd, iov, count, offset, flags);
+    if (flags & ~RWF_KNOWN)
+        return result(-EOPNOTSUPP);
     int message_flags = flags & RWF_NOWAIT ? MSG_DONTWAIT : 0;
     return result(count < 0 ? -EINVAL : transmit(socket, fd, iov, (size_t)count, message_flags));
 }
@@ -147,6 +151,10 @@ ssize_t sendto(int fd, const void *buffer, size_t size, int flags, const struct 
     struct engine_socket *socket HELD = NULL;
     if (!descriptors_find_direct(fd, &socket))
         return libc.sendto(fd, buffer, size, flags, name, name_size);
+    if (name != NULL && name_size > sizeof(struct sockaddr_storage))
+        return result(-EINVAL);
+    if (name != NULL && name_size > 0 && !engine_addressable(name))
+        return result(-EFAULT);
     return result(transmit_buffer(socket, fd, buffer, size, flags));
 }
 
@@ -167,12 +175,31 @@ static void expose_passed(const struct msghdr *message)
     }
 }
 
+/* What Linux finds wrong before it comes to the bytes. Control of other levels it does not look at. */
+static int check_message(const struct msghdr *message)
+{
+    if (message->msg_iovlen > IOV_MAX)
+        return -EMSGSIZE;
+    if ((int)message->msg_namelen < 0)
+        return -EINVAL;
+    if (message->msg_control == NULL || message->msg_controllen == 0)
+        return 0;
+    for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part != NULL;
+         part = CMSG_NXTHDR((struct msghdr *)message, part)) {
+        bool ignored = part->cmsg_type == SCM_RIGHTS || part->cmsg_type == SCM_CREDENTIALS;
+        if (part->cmsg_len < sizeof(*part) || (part->cmsg_level == SOL_SOCKET && !ignored))
+            return -EINVAL;
+    }
+    return 0;
+}
+
 static ssize_t transmit_message(struct engine_socket *socket, int fd, const struct msghdr *message,
                                 int flags)
 {
-    if (message == NULL)
+    if (!engine_addressable(message))
         return -EFAULT;
-    return transmit(socket, fd, message->msg_iov, message->msg_iovlen, flags);
+    int error = check_message(message);
+    return error < 0 ? error : transmit(socket, fd, message->msg_iov, message->msg_iovlen, flags);
 }
 
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags)

@@ -68,7 +68,7 @@ static ssize_t send_file(struct engine_socket *socket, int out, int in, off_t *o
 {
     off_t position = offset != NULL ? *offset : lseek(in, 0, SEEK_CUR);
     if (position < 0)
-        return -EINVAL;
+        return libc.fcntl(in, F_GETFD) < 0 ? -EBADF : -EINVAL;
     ssize_t sent = copy_file(socket, out, in, &position, count);
     if (sent > 0 && offset != NULL)
         *offset = position;

@@ -80,8 +80,14 @@ static int bind_socket(struct engine_socket *socket, int fd, const struct sockad
         return error;
     bool mapped = inet6 && local.family == ENGINE_IPV4;
     bool v6only = inet6 && options_v6only(socket);
-    if (status_of(socket).bound || (mapped && v6only))
+    if (mapped && v6only)
         return -EINVAL;
+    if (status_of(socket).bound) {
+        error = inet6
+                    ? 0
+                    : engine_bind(socket, &local); /* an address that is not ours is found first */
+        return error < 0 ? error : -EINVAL;
+    }
     if (is_unspecified6(&local) && !v6only)
         local.family = ENGINE_IPV4;
     if (engine_bypasses(&local)) {
@@ -140,15 +146,16 @@ static int await_connection(struct engine_socket *socket, int fd, int unfinished
     return error;
 }
 
-/* AF_UNSPEC dissolves an association. There is nothing to do without one; with one, no program was
- * seen to ask for it, and a socket that half obeys would be worse than one that refuses. */
-static int disconnect(const struct engine_status *status)
+/* AF_UNSPEC dissolves an association: the peer is reset. */
+static int disconnect(struct engine_socket *socket, int fd, const struct engine_status *status)
 {
     bool idle = !status->connected && !status->connecting && !is_listening(status);
     if (idle)
         return 0;
-    refusals_call("connect(AF_UNSPEC)", "a connection is not dissolved", -EOPNOTSUPP);
-    return -EOPNOTSUPP;
+    int error = kernel_renew(socket, fd);
+    if (error == -EOPNOTSUPP)
+        refusals_call("connect(AF_UNSPEC)", "another process has the connection", error);
+    return error;
 }
 
 /* A destination of 0.0.0.0 means this host, as in Linux. So does ::, with which the kernel deals. */
@@ -187,7 +194,11 @@ static int connect_idle(struct engine_socket *socket, int fd, const struct socka
         return libc.connect(fd, name, size) < 0 ? -errno : 0;
     }
     error = engine_connect(socket, fd, &remote);
-    return error == -EINPROGRESS ? await_connection(socket, fd, -EINPROGRESS) : error;
+    if (error == -EINPROGRESS)
+        error = await_connection(socket, fd, -EINPROGRESS);
+    if (error == -EINPROGRESS || error == -EINTR)
+        options_set_connecting(socket, true);
+    return error;
 }
 
 /* The state is looked at before the address, as Linux does. An error that the last handshake left
@@ -199,13 +210,30 @@ static int connect_socket(struct engine_socket *socket, int fd, const struct soc
         return name == NULL ? -EFAULT : -EINVAL;
     struct engine_status status = status_of(socket);
     if (name->sa_family == AF_UNSPEC)
-        return disconnect(&status);
+        return disconnect(socket, fd, &status);
     if (status.connecting)
         return await_connection(socket, fd, -EALREADY);
+    if (status.connected && options_connecting(socket)) {
+        options_set_connecting(socket, false);
+        return 0;
+    }
     if (status.connected || is_listening(&status))
         return -EISCONN;
+    if (!status.failed)
+        return connect_idle(socket, fd, name, size);
     int error = engine_take_error(socket);
-    return error < 0 ? error : connect_idle(socket, fd, name, size);
+    return error < 0 ? error : -ECONNABORTED;
+}
+
+/* As in Linux a socket is good for another attempt when this one has told why the last one failed. */
+static int connect_and_renew(struct engine_socket *socket, int fd, const struct sockaddr *name,
+                             socklen_t size)
+{
+    int error = connect_socket(socket, fd, name, size);
+    bool told = error < 0 && error != -EINPROGRESS && error != -EALREADY && error != -EISCONN;
+    if (told && status_of(socket).failed)
+        kernel_renew(socket, fd);
+    return error;
 }
 
 int connect(int fd, const struct sockaddr *name, socklen_t size)
@@ -213,7 +241,7 @@ int connect(int fd, const struct sockaddr *name, socklen_t size)
     struct engine_socket *socket HELD = NULL;
     if (!descriptors_recognise(fd, &socket))
         return libc.connect(fd, name, size);
-    return (int)result(connect_socket(socket, fd, name, size));
+    return (int)result(connect_and_renew(socket, fd, name, size));
 }
 
 int __connect(int fd, const struct sockaddr *name, socklen_t size)

@@ -6,6 +6,8 @@
 #ifndef UTCP_SHIM_TRANSFER_H
 #define UTCP_SHIM_TRANSFER_H
 
+#include <sys/uio.h>
+
 #include "engine.h"
 
 ssize_t receive(struct engine_socket *socket, int fd, const struct iovec *iov, size_t count,
@@ -14,6 +16,9 @@ ssize_t receive(struct engine_socket *socket, int fd, const struct iovec *iov, s
 /* Raises SIGPIPE with -EPIPE unless MSG_NOSIGNAL is among the flags. */
 ssize_t transmit(struct engine_socket *socket, int fd, const struct iovec *iov, size_t count,
                  int flags);
+
+/* What preadv2() and pwritev2() may be asked for, with effect or without. */
+enum { RWF_KNOWN = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND };
 
 /* Bytes in all; -EINVAL when there are too many elements or they overflow ssize_t. */
 ssize_t iov_bytes(const struct iovec *iov, size_t count);

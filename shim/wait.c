@@ -38,12 +38,18 @@ static void cancelled(void *socket)
     engine_socket_drop(socket);
 }
 
+static void reader_cancelled(void *socket)
+{
+    engine_reader_ends(socket);
+    engine_socket_drop(socket);
+}
+
 int wait_readable(struct engine_socket *socket, int fd)
 {
     char byte;
     ssize_t got;
     int saved = errno;
-    pthread_cleanup_push(cancelled, socket);
+    pthread_cleanup_push(reader_cancelled, socket);
     got = libc.recv(fd, &byte, 1, MSG_PEEK);
     pthread_cleanup_pop(0);
     int error = got < 0 ? errno : 0;
@@ -136,7 +142,7 @@ int wait_writable(struct engine_socket *socket, int fd, struct wait_limit *limit
     int waited;
     do
         waited = wait_writable_once(socket, fd, limit);
-    while (waited == -EINTR && !limit->limited && handlers_restart());
+    while (waited == -EINTR && !limit->limited && !limit->begun && handlers_restart());
     errno = saved;
     return waited;
 }

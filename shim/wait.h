@@ -28,6 +28,7 @@ int wait_readable(struct engine_socket *socket, int fd);
 struct wait_limit {
     bool known;
     bool limited;
+    bool begun;     /* a part was sent, which a signal makes the whole */
     int64_t end_ns; /* on monotonic_ns()'s clock, when limited */
 };
 

@@ -412,6 +412,7 @@ struct utcp_info {
     uint8_t snd_wscale, rcv_wscale; /* shift counts */
     bool wscale_ok;
     uint64_t srtt, rttvar, rto;      /* ns, 0 = no sample yet */
+    bool may_send;                   /* connecting, or open in our direction */
     bool at_mark;                    /* the urgent byte is next */
     uint32_t rcv_queued;             /* bytes that wait to be received, as far as the mark */
     uint32_t snd_queued, snd_unsent; /* bytes not acknowledged, and of these not sent yet */

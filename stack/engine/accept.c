@@ -93,7 +93,7 @@ void socket_offer_connections(struct engine_socket *listener)
         sys_setsockopt(listener->end, SOL_SOCKET, SO_SNDBUF, OFFERS_BYTES);
         sys_epoll_ctl(engine.epoll, EPOLL_CTL_MOD, listener->end, &event);
     } else if (error) {
-        engine.offer_at = engine_now() + OFFER_RETRY_MS * UTCP_MSEC;
+        engine.retry_at = engine_now() + OFFER_RETRY_MS * UTCP_MSEC;
     }
 }
 

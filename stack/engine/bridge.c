@@ -59,11 +59,10 @@ static void empty_program_end(struct engine_socket *socket, int fd)
 
     if (socket->has_urgent)
         sys_recv(fd, &byte, sizeof byte, MSG_DONTWAIT | MSG_OOB);
-    if (socket->has_byte)
-        sys_recv(fd, &byte, sizeof byte, MSG_DONTWAIT);
+    mirror_take_bytes(socket, fd);
     if (socket->has_urgent || socket->has_gap)
         sys_recv(fd, &byte, sizeof byte, MSG_DONTWAIT);
-    socket->has_urgent = socket->has_byte = socket->has_gap = false;
+    socket->has_urgent = socket->has_gap = false;
 }
 
 static void watch_bytes(struct engine_socket *socket)

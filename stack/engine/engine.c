@@ -234,14 +234,15 @@ static void sync_sockets(void)
     }
 }
 
-/* Listeners whose pairs were full, or for which descriptors were short, get another chance. */
-static void retry_offers(utcp_time now)
+/* Listeners whose pairs were full, or for which descriptors were short, get another chance; so do last closes that were
+ * put off. */
+static void retry(utcp_time now)
 {
-    if (now < engine.offer_at)
+    if (now < engine.retry_at)
         return;
-    engine.offer_at = UTCP_NEVER;
+    engine.retry_at = UTCP_NEVER;
     for (struct engine_socket *socket = engine.sockets; socket; socket = socket->next) {
-        if (socket->phase == SOCKET_LISTENING && socket->end >= 0)
+        if (socket->end >= 0 && (socket->phase == SOCKET_LISTENING || socket->ending))
             socket_mark(socket);
     }
 }
@@ -256,7 +257,7 @@ void engine_turn(void)
     engine_lock();
     if (engine.stack)
         utcp_advance(engine.stack, now);
-    retry_offers(now);
+    retry(now);
     engine_collect();
     sync_sockets();
     engine_unlock();
@@ -321,7 +322,7 @@ static bool output_waits(void)
 static utcp_time fall_asleep(utcp_time until)
 {
     engine_collect();
-    engine.wakes_at = earliest(earliest(until, engine.offer_at), traffic_deadline());
+    engine.wakes_at = earliest(earliest(until, engine.retry_at), traffic_deadline());
     if (engine.stack)
         engine.wakes_at = earliest(engine.wakes_at, utcp_next_deadline(engine.stack));
     if (engine.readable || engine.dirty || (output_waits() && !engine.stalled))
@@ -417,7 +418,7 @@ static void reset(void)
         .control = -1,
         .desk = -1,
         .link = -1,
-        .offer_at = UTCP_NEVER,
+        .retry_at = UTCP_NEVER,
         .device.fd = -1,
         .capture.fd = -1,
     };

@@ -78,6 +78,15 @@ bool engine_owns_descriptor(int fd);
  * loopback; and IPv6. The wildcard address is not bypassed. */
 bool engine_bypasses(const struct engine_endpoint *endpoint);
 
+/* False for an address where no program has memory: the first page, and the kernel's half. Anything else that is not
+ * mapped faults when it is used, in our code as it would in memcpy(). */
+static inline bool engine_addressable(const void *memory)
+{
+    enum { PAGE_BYTES = 4096 };
+
+    return (uintptr_t)memory >= PAGE_BYTES && (uintptr_t)memory <= INTPTR_MAX;
+}
+
 /* A system call by its number and six arguments, past libc; a negative errno value when it fails. */
 long engine_system_call(long number, const long arguments[6]);
 
@@ -184,6 +193,15 @@ int engine_receive_urgent(struct engine_socket *socket, int fd, char *byte, bool
 /* how is SHUT_RD, SHUT_WR or SHUT_RDWR. -ENOTCONN. */
 int engine_shutdown(struct engine_socket *socket, int fd, int how);
 
+/* Around a wait for something to receive, and the engine_receive() that follows: if the descriptor is closed
+ * meanwhile, what came can still be received. */
+void engine_reader_begins(struct engine_socket *socket);
+void engine_reader_ends(struct engine_socket *socket);
+
+/* Resets its connection, if it has one, and lets go of it: the descriptor shows an end of data. -EOPNOTSUPP when
+ * another process has the socket. */
+int engine_disconnect(struct engine_socket *socket);
+
 /* Makes the last close of the descriptor a RST (SO_LINGER with a time of 0), or no longer so. */
 void engine_close_resets(struct engine_socket *socket, bool resets);
 
@@ -233,6 +251,8 @@ struct engine_status {
     bool bound;        /* has a local port */
     bool connected;    /* has a peer: getpeername() answers */
     bool connecting;   /* the handshake is under way */
+    bool may_send;     /* connecting, or open in our direction */
+    bool failed;       /* it had a connection, or tried; the descriptor shows its end */
     bool wscale_ok;
     struct engine_endpoint local, remote;
     bool at_mark;           /* the urgent byte is next: SIOCATMARK */

@@ -7,7 +7,8 @@
  * TCP socket would show.
  *
  *	readable	the engine sends one byte; the receive that leaves nothing behind takes it
- *			out. While it lies there no second one is sent.
+ *			out. While it lies there a second one is sent only for what comes after
+ *			a receive that left something: that makes an edge.
  *	urgent byte	the engine sends one byte out of band; whoever takes the urgent one takes that.
  *	not writable	the calling thread writes filler into the program's own end. Its send
  *			buffer is the smallest there is (4608 bytes), of which a quarter may be
@@ -44,6 +45,7 @@
 enum {
     FILLER_BYTES = 1024,
     TRIPWIRE_BYTES = 1,
+    MORE_BYTES = 100, /* edges that are shown while the program always leaves something */
 };
 
 static const char filler[FILLER_BYTES];
@@ -108,6 +110,13 @@ static bool filled(const struct engine_socket *socket)
     return socket->unread > FILLER_BYTES;
 }
 
+/* Whoever waits for edges has been told of what he left, and is to be told when more comes. */
+static bool edge_due(const struct engine_socket *socket)
+{
+    return socket->left_some && socket->more_bytes < MORE_BYTES && !socket->shut &&
+           !socket->has_urgent && !socket->has_gap;
+}
+
 /* What is to be shown as shut down: enum utcp_shutdown, as seen from the engine's end. */
 static unsigned shut_wanted(const struct engine_socket *socket, unsigned ready)
 {
@@ -124,15 +133,23 @@ bool mirror_differs(const struct engine_socket *socket, unsigned ready)
         return socket->phase != SOCKET_IDLE;
     if (socket->phase != SOCKET_ACTIVE)
         return socket->phase == SOCKET_LISTENING && (ready & UTCP_IN);
-    return ((ready & UTCP_IN) && !socket->has_byte) || ((ready & UTCP_OUT) && filled(socket)) ||
-           ((ready & UTCP_PRI) && !socket->has_urgent) ||
+    return ((ready & UTCP_IN) && (!socket->has_byte || edge_due(socket))) ||
+           ((ready & UTCP_OUT) && filled(socket)) || ((ready & UTCP_PRI) && !socket->has_urgent) ||
            (shut_wanted(socket, ready) & ~socket->shut) || (ready & UTCP_ERR);
+}
+
+static bool send_byte(struct engine_socket *socket)
+{
+    return sys_send(socket->end, filler, 1, MSG_DONTWAIT) == 1;
 }
 
 static void show_readable(struct engine_socket *socket)
 {
     if (!socket->has_byte)
-        socket->has_byte = sys_send(socket->end, filler, 1, MSG_DONTWAIT) == 1;
+        socket->has_byte = send_byte(socket);
+    else if (edge_due(socket))
+        socket->more_bytes += send_byte(socket);
+    socket->left_some = false;
 }
 
 /* The kernel sends SIGURG for that, too, to whom the program has named with F_SETOWN. */
@@ -165,9 +182,9 @@ static void show_shut(struct engine_socket *socket, unsigned how)
 /* A listener that listens no more: end of data, without the error that the tripwire would make. */
 static void show_stopped(struct engine_socket *socket)
 {
-    char tripwire[TRIPWIRE_BYTES];
+    char drained[2 * FILLER_BYTES];
 
-    sys_recv(socket->end, tripwire, sizeof tripwire, MSG_DONTWAIT);
+    sys_recv(socket->end, drained, sizeof drained, MSG_DONTWAIT);
     mirror_close(socket);
 }
 
@@ -237,12 +254,28 @@ static void take_urgent(struct engine_socket *socket, int fd)
         skip_gap(socket, fd);
 }
 
-static void take_byte(struct engine_socket *socket, int fd)
+static void take_more_bytes(struct engine_socket *socket, int fd)
+{
+    char bytes[MORE_BYTES];
+
+    if (socket->more_bytes > 0)
+        sys_recv(fd, bytes, socket->more_bytes, MSG_DONTWAIT);
+    socket->more_bytes = 0;
+}
+
+void mirror_take_bytes(struct engine_socket *socket, int fd)
 {
     char byte;
 
-    sys_recv(fd, &byte, sizeof byte, MSG_DONTWAIT);
+    take_more_bytes(socket, fd);
+    if (socket->has_byte)
+        sys_recv(fd, &byte, sizeof byte, MSG_DONTWAIT);
     socket->has_byte = false;
+}
+
+static void take_byte(struct engine_socket *socket, int fd)
+{
+    mirror_take_bytes(socket, fd);
     if (socket->has_gap)
         skip_gap(socket, fd);
 }
@@ -262,8 +295,10 @@ int mirror_take(struct engine_socket *socket, int fd)
     unsigned shut = shut_wanted(socket, ready);
     bool urgent = socket->has_urgent && !(ready & UTCP_PRI);
     bool read = socket->has_byte && !socket->shut && !(ready & UTCP_IN);
+    bool full = socket->more_bytes == MORE_BYTES;
 
-    if (socket->end < 0 || (!urgent && !read && !(shut & ~socket->shut)))
+    socket->left_some = socket->has_byte && !read;
+    if (socket->end < 0 || (!urgent && !read && !full && !(shut & ~socket->shut)))
         return 0;
     if (!mirror_is(socket, fd))
         return -EBADF;
@@ -271,6 +306,8 @@ int mirror_take(struct engine_socket *socket, int fd)
         take_urgent(socket, fd);
     if (read)
         take_byte(socket, fd);
+    else if (full)
+        take_more_bytes(socket, fd);
     shut_here(socket, fd, shut);
     return 0;
 }

@@ -19,6 +19,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define READER_LIMIT (100 * UTCP_MSEC)
+
 static atomic_bool trouble_told, device_told;
 
 /* ---- memory and references ---- */
@@ -378,6 +380,8 @@ int engine_listen(struct engine_socket *socket, int fd, int backlog)
     if (error)
         return error;
     error = utcp_listen(socket->conn, backlog < 0 ? INT32_MAX : (unsigned)backlog);
+    if (!error)
+        error = mirror_fill(socket, fd);
     if (!error) {
         socket->phase = SOCKET_LISTENING;
         socket_mark(socket);
@@ -428,6 +432,23 @@ static void stop_listening(struct engine_socket *socket)
     socket_mark(socket);
 }
 
+/* It shows at once what can be shown of it. */
+static int shut_connection(struct engine_socket *socket, int fd, unsigned how)
+{
+    bool connecting = utcp_connecting(socket->conn);
+    int error = utcp_shutdown(socket->conn, how, engine_now());
+
+    if (error)
+        return error;
+    if (connecting && !utcp_connecting(socket->conn)) {
+        socket->phase = SOCKET_STOPPED;
+        socket_mark(socket);
+    } else if (!socket->bridged) {
+        mirror_take(socket, fd);
+    }
+    return 0;
+}
+
 int engine_shutdown(struct engine_socket *socket, int fd, int how)
 {
     uint64_t signals;
@@ -438,15 +459,32 @@ int engine_shutdown(struct engine_socket *socket, int fd, int how)
     error = engine_enter(socket, &signals);
     if (error)
         return error;
-    if (socket->phase == SOCKET_LISTENING && how != SHUT_WR) {
-        stop_listening(socket);
+    if (socket->phase == SOCKET_LISTENING) {
+        if (how != SHUT_WR)
+            stop_listening(socket);
         engine_leave(signals);
         return 0;
     }
     /* SHUT_RD, SHUT_WR, SHUT_RDWR are 0, 1, 2: one less than the bits. */
-    error = socket->conn ? utcp_shutdown(socket->conn, (unsigned)how + 1, engine_now()) : -ENOTCONN;
+    error = socket->conn ? shut_connection(socket, fd, (unsigned)how + 1) : -ENOTCONN;
     engine_leave(signals);
     return error;
+}
+
+int engine_disconnect(struct engine_socket *socket)
+{
+    uint64_t signals;
+    int error = socket->home ? -EOPNOTSUPP : engine_enter(socket, &signals);
+
+    if (error)
+        return error;
+    if (socket->conn)
+        utcp_abort(socket->conn, engine_now());
+    socket->conn = NULL;
+    socket->phase = SOCKET_STOPPED;
+    socket_mark(socket);
+    engine_leave(signals);
+    return 0;
 }
 
 void engine_close_resets(struct engine_socket *socket, bool resets)
@@ -488,13 +526,37 @@ int engine_take_error(struct engine_socket *socket)
     return error;
 }
 
+void engine_reader_begins(struct engine_socket *socket)
+{
+    atomic_fetch_add(&socket->readers, 1);
+}
+
+void engine_reader_ends(struct engine_socket *socket)
+{
+    atomic_fetch_sub(&socket->readers, 1);
+}
+
+/* The program's end lives as long as a system call on it. A thread that read when another closed it has just
+ * been woken, and takes what it was woken for. One that left by longjmp() is not waited for long. */
+static bool reader_comes(const struct engine_socket *socket)
+{
+    utcp_time now = engine_now();
+
+    if (!atomic_load(&socket->readers) || now >= socket->hung_up_at + READER_LIMIT)
+        return false;
+    engine.retry_at = now + READER_LIMIT / 5;
+    return true;
+}
+
 /* A connection that the program never fetched is reset, as by the kernel when a listener goes. */
 void socket_hang_up(struct engine_socket *socket)
 {
     struct utcp_conn *conn = socket->conn;
 
+    if (!socket->ending)
+        socket->hung_up_at = engine_now();
     socket->ending = true;
-    if (socket->copying)
+    if (socket->copying || reader_comes(socket))
         return;
     socket->conn = NULL;
     if (conn && (socket->resets || !socket->delivered))
@@ -526,5 +588,7 @@ void engine_get_status(struct engine_socket *socket, struct engine_status *statu
     if (socket->conn)
         utcp_info(socket->conn, engine_now(), &info);
     status_fill(status, &info, engine_now());
+    status->failed =
+        socket->end < 0 || (socket->phase == SOCKET_ACTIVE && info.state == TCP_CLOSED);
     engine_leave(signals);
 }

@@ -33,7 +33,7 @@ enum socket_phase {
     SOCKET_IDLE,      /* neither connecting nor listening: nothing is mirrored */
     SOCKET_ACTIVE,    /* connecting or connected, or the end of that */
     SOCKET_LISTENING, /* its connections are sent through its pair */
-    SOCKET_STOPPED,   /* listened, until it was shut down: hung up */
+    SOCKET_STOPPED,   /* listened, or was connecting, until it was shut down: hung up */
 };
 
 /*
@@ -43,8 +43,10 @@ enum socket_phase {
  * conn is NULL before the device is open and after the close. end is the engine's end of the pair
  * in its own table, -1 = closed. inode is that of the program's end, by which it is recognised.
  *
- * has_byte: a readiness byte waits in the program's end, has_urgent: one out of band; has_gap: its place behind the readiness byte. unread: bytes that wait in the engine's
- * end, the last of which is the tripwire (see mirror.c). shut: how the engine's end was shut down.
+ * has_byte: a readiness byte waits in the program's end, and more_bytes others, one for each later edge; has_urgent:
+ * one out of band; has_gap: its place behind them. left_some: the program has read since the last edge, and not all.
+ * unread: bytes that wait in the engine's end, the last of which is the tripwire (see mirror.c). shut: how the
+ * engine's end was shut down.
  */
 struct engine_socket {
     _Atomic uint64_t life;
@@ -62,9 +64,12 @@ struct engine_socket {
     bool delivered;    /* the program has it: an accepted one may not have been fetched */
     bool resets;       /* the last close is a RST */
     atomic_bool inet6; /* engine_set_inet6() */
-    bool ending;       /* hung up, but a thread was copying */
-    uint8_t copying;   /* threads that copy from or to conn's buffers without the lock */
-    bool has_byte, has_urgent, has_gap;
+    bool ending;       /* hung up, but a thread was copying, or about to receive */
+    utcp_time hung_up_at;
+    atomic_uint readers; /* threads that wait to receive */
+    uint8_t copying;     /* threads that copy from or to conn's buffers without the lock */
+    bool has_byte, has_urgent, has_gap, left_some;
+    uint8_t more_bytes;
     uint16_t unread;
     uint8_t shut; /* enum utcp_shutdown */
 
@@ -98,7 +103,7 @@ struct engine {
     struct engine_socket *dirty;
     bool asleep;        /* the thread waits, or is about to, and must be woken for work */
     utcp_time wakes_at; /* by itself */
-    utcp_time offer_at; /* when to try again to hand out connections */
+    utcp_time retry_at; /* when to try again to hand out connections, and to close */
     atomic_bool gone;   /* after the farewell */
     struct utcp_counters counters; /* as of the farewell */
 
@@ -233,6 +238,9 @@ void mirror_sync(struct engine_socket *socket);
 
 /* Puts filler into the program's end: not writable. -EBADF when fd is not that end. */
 int mirror_fill(struct engine_socket *socket, int fd);
+
+/* Takes the readiness bytes out, whatever is left to receive. */
+void mirror_take_bytes(struct engine_socket *socket, int fd);
 
 /* Takes the readiness byte out if nothing is left to receive. -EBADF likewise. */
 int mirror_take(struct engine_socket *socket, int fd);

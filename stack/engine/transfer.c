@@ -22,12 +22,17 @@ struct cursor {
     const struct iovec *iov;
     int count;
     size_t offset; /* in the first of them */
+    bool faults;   /* there is one that can be no memory of the program's */
 };
 
 static struct cursor cursor_at_start(const struct iovec *iov, int count)
 {
     struct cursor cursor = {.iov = iov, .count = count};
 
+    for (int i = 0; i < count; i++) {
+        if (iov[i].iov_len > 0 && !engine_addressable(iov[i].iov_base))
+            cursor.faults = true;
+    }
     while (cursor.count > 0 && cursor.iov->iov_len == 0) {
         cursor.iov++;
         cursor.count--;
@@ -133,6 +138,8 @@ static ssize_t send_locked(struct engine_socket *socket, int fd, struct cursor *
         size_t len;
 
         room = send_space(socket, fd, space);
+        if (room > 0 && cursor->faults)
+            room = -EFAULT;
         if (room < 0)
             break;
         begin_copy(socket);
@@ -193,6 +200,8 @@ static ssize_t receive_locked(struct engine_socket *socket, int fd, struct curso
         size_t len;
 
         waiting = engine.gone ? -EPIPE : receive_data(socket, fd, data);
+        if (waiting > 0 && cursor->faults && direction == COPY_OUT)
+            waiting = -EFAULT;
         if (waiting <= 0)
             break;
         begin_copy(socket);

@@ -115,7 +115,7 @@ static uint32_t in_us(uint64_t ns)
 static bool is_connected(enum tcp_state state)
 {
     return state != TCP_CLOSED && state != TCP_LISTEN && state != TCP_SYN_SENT &&
-           state != TCP_SYN_RECEIVED;
+           state != TCP_SYN_RECEIVED && state != TCP_TIME_WAIT;
 }
 
 /* How long ago that was, ms. */
@@ -160,9 +160,11 @@ static void fill_recovery(struct engine_status *status, const struct utcp_info *
 void status_fill(struct engine_status *status, const struct utcp_info *info, utcp_time now)
 {
     *status = (struct engine_status){
-        .tcp_state = (uint8_t)info->state,
+        /* Linux lets go of a socket in TIME-WAIT. */
+        .tcp_state = (uint8_t)(info->state == TCP_TIME_WAIT ? TCP_CLOSED : info->state),
         .bound = info->local.port != 0,
         .connected = is_connected(info->state),
+        .may_send = info->may_send,
         .connecting = info->state == TCP_SYN_SENT || info->state == TCP_SYN_RECEIVED,
         .wscale_ok = info->wscale_ok,
         .local = endpoint_from_core(&info->local),

@@ -36,12 +36,12 @@ int utcp_bind(struct utcp_conn *conn, const struct utcp_endpoint *local)
 {
     struct utcp_endpoint wanted = *local;
 
-    if (conn->state != TCP_CLOSED || conn->had_peer || conn->bound)
-        return -EINVAL;
     if (local->addr.family != UTCP_IPV4)
         return -EAFNOSUPPORT;
     if (!is_unspecified(&local->addr) && !same_addr(&local->addr, &conn->stack->addr))
         return -EADDRNOTAVAIL;
+    if (conn->state != TCP_CLOSED || conn->had_peer || conn->bound)
+        return -EINVAL;
     if (wanted.port != 0 && !stack_port_free(conn, &wanted))
         return -EADDRINUSE;
     conn->local = wanted;
@@ -279,6 +279,8 @@ int utcp_shutdown(struct utcp_conn *conn, unsigned how, utcp_time now)
     set_now(conn, now);
     if (!tcp_synchronized(conn->state) && !utcp_connecting(conn))
         return -ENOTCONN;
+    if (conn->state == TCP_TIME_WAIT) /* of which Linux's socket knows nothing any more */
+        return -ENOTCONN;
     if ((how & UTCP_SHUT_RD) != 0)
         conn->shut_rd = true;
     if ((how & UTCP_SHUT_WR) != 0 && conn->state == TCP_SYN_SENT)
@@ -492,6 +494,7 @@ void utcp_info(const struct utcp_conn *conn, utcp_time now, struct utcp_info *in
         .rttvar = conn->rtt.rttvar,
         .rto = rtt_rto(&conn->rtt, &conn->stack->settings, conn->backoff),
         .rcv_queued = urgent_readable(conn),
+        .may_send = utcp_can_send(conn) || utcp_connecting(conn),
         .at_mark = utcp_at_mark(conn),
         .snd_queued = (uint32_t)conn->snd_buf.len,
         .snd_unsent = unsent_bytes(conn),

@@ -385,6 +385,22 @@ int engine_shutdown(struct engine_socket *socket, int fd, int how)
     return error;
 }
 
+void engine_reader_begins(struct engine_socket *socket)
+{
+    (void)socket;
+}
+
+void engine_reader_ends(struct engine_socket *socket)
+{
+    (void)socket;
+}
+
+int engine_disconnect(struct engine_socket *socket)
+{
+    (void)socket;
+    return -EOPNOTSUPP;
+}
+
 void engine_set_inet6(struct engine_socket *socket, bool inet6)
 {
     socket->inet6 = inet6;
