@@ -84,10 +84,12 @@ static void adopt(int fd, entry *place, struct engine_socket *seen)
     change(place, seen, adopted);
 }
 
-static void expose(struct engine_socket *socket, int fd)
+static bool expose(struct engine_socket *socket, int fd)
 {
-    if (engine_expose(socket, fd) == 0)
-        refusals_bridged();
+    if (engine_expose(socket, fd) < 0)
+        return false;
+    refusals_bridged();
+    return true;
 }
 
 static bool find(int fd, bool adopting, struct engine_socket **socket)
@@ -162,12 +164,11 @@ bool descriptors_recognise(int fd, struct engine_socket **socket)
     return find(fd, true, socket);
 }
 
-void descriptors_expose(int fd)
+bool descriptors_expose(int fd)
 {
     entry *place = entry_of(fd);
     struct engine_socket *seen = place != NULL ? atomic_load(place) : NULL;
-    if (seen != NULL)
-        expose(seen, fd);
+    return seen != NULL && expose(seen, fd);
 }
 
 bool descriptors_listed(int fd)
@@ -217,37 +218,45 @@ void descriptors_clear(int fd)
         put(fd, NULL);
 }
 
-/* Calls visit with every entry between two numbers that is not empty. */
-static void visit_range(unsigned first, unsigned last, void (*visit)(int fd))
+/* Calls visit with every entry between two numbers that is not empty; true when it said so of any. */
+static bool visit_range(unsigned first, unsigned last, bool (*visit)(int fd))
 {
+    bool any = false;
     if (last >= DESCRIPTORS_MAX)
         last = DESCRIPTORS_MAX - 1;
     for (unsigned fd = first; fd <= last; fd++) {
         if (entry_of((int)fd) == NULL)
             fd |= CHUNK_ENTRIES - 1;
-        else if (descriptors_listed((int)fd))
-            visit((int)fd);
+        else if (descriptors_listed((int)fd) && visit((int)fd))
+            any = true;
     }
+    return any;
+}
+
+static bool clear(int fd)
+{
+    descriptors_clear(fd);
+    return true;
 }
 
 void descriptors_clear_range(unsigned first, unsigned last)
 {
-    visit_range(first, last, descriptors_clear);
+    visit_range(first, last, clear);
 }
 
-static void expose_inheritable(int fd)
+static bool expose_inheritable(int fd)
 {
     int flags = libc.fcntl(fd, F_GETFD);
-    if (flags >= 0 && !(flags & FD_CLOEXEC))
-        descriptors_expose(fd);
+    return flags >= 0 && !(flags & FD_CLOEXEC) && descriptors_expose(fd);
 }
 
-void descriptors_expose_inheritable(void)
+bool descriptors_expose_inheritable(void)
 {
     int saved = errno;
     process_notice_fork();
-    visit_range(0, DESCRIPTORS_MAX - 1, expose_inheritable);
+    bool any = visit_range(0, DESCRIPTORS_MAX - 1, expose_inheritable);
     errno = saved;
+    return any;
 }
 
 void descriptors_expose_all(void)

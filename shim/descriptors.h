@@ -45,11 +45,12 @@ bool descriptors_recognise(int fd, struct engine_socket **socket);
 /* True when fd has an entry, stale or not. Cheaper than descriptors_find(). */
 bool descriptors_listed(int fd);
 
-/* Bridges fd, if it is ours, since somebody will use it who does not know of us. Also in a child of vfork(). */
-void descriptors_expose(int fd);
+/* Bridges fd, if it is ours (then true), since somebody will use it who does not know of us. Also in a child of
+ * vfork(). */
+bool descriptors_expose(int fd);
 
-/* The same for all that another program would inherit. */
-void descriptors_expose_inheritable(void);
+/* The same for all that another program would inherit; true when there was one. */
+bool descriptors_expose_inheritable(void);
 
 /* The same for all that there are, and from now on for each as soon as it is installed. */
 void descriptors_expose_all(void);

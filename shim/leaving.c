@@ -15,10 +15,15 @@
 
 /* ---- exec ---- */
 
+/* Bridges what another program would inherit, and returns the environment that this program needs then. */
+static char *const *bridge_for(char *const *environment, char **room)
+{
+    return descriptors_expose_inheritable() ? programs_environment(environment, room) : environment;
+}
+
 /* What execve(), execvpe() and fexecve() have in common; a child of vfork() leaves the engine alone. */
 static bool leave(void)
 {
-    descriptors_expose_inheritable();
     return process_is_ours() && engine_exec_begin();
 }
 
@@ -33,6 +38,8 @@ static int failed(bool left, int value)
 
 int execve(const char *path, char *const *arguments, char *const *environment)
 {
+    char **room = alloca(programs_room(environment) * sizeof(char *));
+    environment = bridge_for(environment, room);
     programs_execve(path, environment);
     bool left = leave();
     return failed(left, libc.execve(path, arguments, environment));
@@ -41,18 +48,24 @@ int execve(const char *path, char *const *arguments, char *const *environment)
 int execveat(int directory, const char *path, char *const *arguments, char *const *environment,
              int flags)
 {
+    char **room = alloca(programs_room(environment) * sizeof(char *));
+    environment = bridge_for(environment, room);
     bool left = leave();
     return failed(left, libc.execveat(directory, path, arguments, environment, flags));
 }
 
 int fexecve(int fd, char *const *arguments, char *const *environment)
 {
+    char **room = alloca(programs_room(environment) * sizeof(char *));
+    environment = bridge_for(environment, room);
     bool left = leave();
     return failed(left, libc.fexecve(fd, arguments, environment));
 }
 
 int execvpe(const char *file, char *const *arguments, char *const *environment)
 {
+    char **room = alloca(programs_room(environment) * sizeof(char *));
+    environment = bridge_for(environment, room);
     programs_execvpe(file, environment);
     bool left = leave();
     return failed(left, libc.execvpe(file, arguments, environment));
@@ -123,8 +136,9 @@ int posix_spawn(pid_t *child, const char *path, const posix_spawn_file_actions_t
                 const posix_spawnattr_t *attributes, char *const *arguments,
                 char *const *environment)
 {
+    char **room = alloca(programs_room(environment) * sizeof(char *));
+    environment = bridge_for(environment, room);
     programs_execve(path, environment);
-    descriptors_expose_inheritable();
     return libc.posix_spawn(child, path, actions, attributes, arguments, environment);
 }
 
@@ -132,8 +146,9 @@ int posix_spawnp(pid_t *child, const char *file, const posix_spawn_file_actions_
                  const posix_spawnattr_t *attributes, char *const *arguments,
                  char *const *environment)
 {
+    char **room = alloca(programs_room(environment) * sizeof(char *));
+    environment = bridge_for(environment, room);
     programs_execvpe(file, environment);
-    descriptors_expose_inheritable();
     return libc.posix_spawnp(child, file, actions, attributes, arguments, environment);
 }
 

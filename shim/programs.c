@@ -50,26 +50,84 @@ static const char *doubt_file(int fd)
     return NULL;
 }
 
-/* The program may have changed its environment since. */
+/* ---- the environment ---- */
+
+static const char preload[] = "LD_PRELOAD=", settings[] = "UTCP_";
+
+/* Our part of the environment as it was at the start: the program may have changed it since, or have overwritten the very
+ * strings, as those do that write a title for ps. */
+enum { KEPT_MAX = 16, KEPT_BYTES = 8192 };
+static char *kept[KEPT_MAX], kept_text[KEPT_BYTES];
+static size_t kept_count;
 static bool was_preloaded;
+
+static bool begins_with(const char *text, const char *start)
+{
+    return strncmp(text, start, strlen(start)) == 0;
+}
 
 __attribute__((constructor)) static void begin(void)
 {
-    was_preloaded = getenv("LD_PRELOAD") != NULL;
+    size_t used = 0;
+    for (char *const *variable = environ; variable != NULL && *variable != NULL; variable++) {
+        size_t size = strlen(*variable) + 1;
+        bool preloads = begins_with(*variable, preload);
+        if (!preloads && !begins_with(*variable, settings))
+            continue;
+        was_preloaded |= preloads;
+        if (kept_count == KEPT_MAX || size > sizeof(kept_text) - used)
+            continue;
+        kept[kept_count++] = memcpy(kept_text + used, *variable, size);
+        used += size;
+    }
 }
 
 /* Whether this process was given a library to preload, and the next one is not. */
 static bool loses_preload(char *const *environment)
 {
-    static const char name[] = "LD_PRELOAD=";
     if (!was_preloaded)
         return false;
     for (; environment != NULL && *environment != NULL; environment++) {
-        if (strncmp(*environment, name, sizeof(name) - 1) == 0)
+        if (begins_with(*environment, preload))
             return false;
     }
     return true;
 }
+
+size_t programs_room(char *const *environment)
+{
+    size_t count = 0;
+    while (environment != NULL && environment[count] != NULL)
+        count++;
+    return count + KEPT_MAX + 1;
+}
+
+static bool names(char *const *environment, const char *variable)
+{
+    size_t name = strcspn(variable, "=") + 1;
+    for (; environment != NULL && *environment != NULL; environment++) {
+        if (strncmp(*environment, variable, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+char *const *programs_environment(char *const *environment, char **room)
+{
+    size_t count = 0;
+    if (!loses_preload(environment))
+        return environment;
+    for (; environment != NULL && environment[count] != NULL; count++)
+        room[count] = environment[count];
+    for (size_t i = 0; i < kept_count; i++) {
+        if (!names(environment, kept[i]))
+            room[count++] = kept[i];
+    }
+    room[count] = NULL;
+    return room;
+}
+
+/* ---- what is said ---- */
 
 static void tell(const char *path, const char *why)
 {

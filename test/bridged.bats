@@ -138,6 +138,21 @@ inside_has_python_daemon() {
     assert_output "$KERNEL 5000 1 1 1"
 }
 
+@test "so does one whose environment was cleaned, and it gets ours back" {
+    # shellcheck disable=SC2016
+    UTCP_LOG=error start_server '%ENV = (A => 1); open(STDIN, "<&L"); exec "/usr/bin/perl", "-MSocket", "-e", q(
+        accept(S, STDIN) or die $!; ($port, $address) = sockaddr_in(getpeername(S));
+        syswrite(S, join " ", inet_ntoa($address), map { /^LD_|^UTCP_LOG|^A$/ ? "$_=$ENV{$_}" : () } sort keys %ENV))'
+    run -0 inside timeout 60 nc $STACK 5000
+    assert_output "$KERNEL A=1 LD_PRELOAD=$LIBRARY UTCP_LOG=error"
+}
+
+# shellcheck disable=SC2016
+@test "a program that inherits no socket gets the environment that it was given" {
+    run -0 ours perl -MSocket -e 'socket(S, PF_INET, SOCK_STREAM, 0) or die $!; %ENV = (A => 1); exec "/usr/bin/env"'
+    assert_output A=1
+}
+
 @test "a shell's redirection serves the programs it runs" {
     start server nc -l 5001 >received
     wait_until 10 kernel_listens 5001

@@ -75,6 +75,24 @@ END
     cell 'nginx as a daemon' server kernel bridged
 }
 
+# It gives its listener to the new one with an environment that it has cleaned.
+@test "nginx, replaced by another binary while it runs" {
+    local old
+    nginx_config
+    UTCP_LOG=info ours /usr/sbin/nginx -p "$PWD" -c nginx.conf 2>nginx.log
+    wait_until 60 answers 8000
+    old=$(cat nginx.pid)
+    kill -USR2 "$old"
+    wait_until 60 test -s nginx.pid.oldbin -a -s nginx.pid
+    kill -QUIT "$old"
+    wait_until 60 test ! -e nginx.pid.oldbin
+    fetches http://$STACK:8000/big
+    run -0 inside ab -q -n 1000 -c 20 http://$STACK:8000/small
+    assert_line --regexp 'Complete requests: +1000'
+    refute_line --regexp 'Failed requests: +[1-9]'
+    cell 'nginx replaced by another binary' server kernel bridged
+}
+
 @test "nginx in one process" {
     nginx_config
     server nginx nginx -p "$PWD" -c nginx.conf -g 'daemon off; master_process off;'
