@@ -506,7 +506,8 @@ static int get_listening(const struct call *call, void *value, socklen_t *size)
 static int get_path_mtu(const struct call *call, void *value, socklen_t *size)
 {
     struct engine_status status = status_of(call->socket);
-    return status.connected ? write_int(call, value, size, (int)status.pmtu) : -ENOTCONN;
+    bool has_peer = status.remote.port != 0; /* or had one */
+    return has_peer ? write_int(call, value, size, (int)status.pmtu) : -ENOTCONN;
 }
 
 static int get_info(const struct call *call, void *value, socklen_t *size)
