@@ -244,7 +244,7 @@ static ssize_t receive_message(struct engine_socket *socket, int fd, struct msgh
     if (got >= 0) {
         message->msg_namelen = 0;
         message->msg_controllen = 0;
-        message->msg_flags = flags & MSG_OOB;
+        message->msg_flags = flags & (MSG_OOB | MSG_CMSG_CLOEXEC);
     }
     return got;
 }

@@ -61,11 +61,16 @@ static ssize_t send_all(struct engine_socket *socket, int fd, const struct iovec
     }
 }
 
-/* Nothing is sent, but where nothing could be, that is said. */
-static ssize_t send_nothing(struct engine_socket *socket)
+/* Nothing is sent, but where nothing could be, that is said; a connection that is not yet there is waited for. */
+static ssize_t send_nothing(struct engine_socket *socket, int fd, int flags)
 {
-    struct engine_status status = status_of(socket);
-    return status.may_send ? 0 : -ENOTCONN;
+    struct wait_limit limit = {0};
+    if (status_of(socket).connecting) {
+        int waited = wait_allowed(fd, flags) ? wait_writable(socket, fd, &limit) : -EAGAIN;
+        if (waited < 0)
+            return waited;
+    }
+    return status_of(socket).may_send ? 0 : -ENOTCONN;
 }
 
 ssize_t transmit(struct engine_socket *socket, int fd, const struct iovec *iov, size_t count,
@@ -78,8 +83,8 @@ ssize_t transmit(struct engine_socket *socket, int fd, const struct iovec *iov, 
     ssize_t bytes = iov_bytes(iov, count);
     if (bytes < 0)
         return bytes;
-    ssize_t sent =
-        bytes == 0 ? send_nothing(socket) : send_all(socket, fd, iov, count, (size_t)bytes, flags);
+    ssize_t sent = bytes == 0 ? send_nothing(socket, fd, flags)
+                              : send_all(socket, fd, iov, count, (size_t)bytes, flags);
     if (sent == -ENOTCONN)
         sent = -EPIPE; /* Linux has one error for "not yet" and "no longer" */
     if (sent == -EPIPE && !(flags & MSG_NOSIGNAL))

@@ -249,20 +249,27 @@ int __connect(int fd, const struct sockaddr *name, socklen_t size)
     return connect(fd, name, size);
 }
 
-/* What can be refused before a connection has been taken, and would be lost. */
-static int check_accept(struct engine_socket *socket, const struct sockaddr *name,
-                        const socklen_t *size, int flags)
+static int check_accept(struct engine_socket *socket, int flags)
 {
     if (flags & ~TYPE_FLAGS)
-        return -EINVAL;
-    if (name != NULL && size == NULL)
-        return -EFAULT;
-    if (name != NULL && (int)*size < 0)
         return -EINVAL;
     if (engine_listens_elsewhere(socket))
         return 0;
     struct engine_status status = status_of(socket);
     return is_listening(&status) ? 0 : -EINVAL;
+}
+
+/* As in Linux, a connection whose peer's name has no place to go is taken, and lost. */
+static int tell_accepted(int fd, const struct engine_endpoint *remote, bool inet6,
+                         struct sockaddr *name, socklen_t *size)
+{
+    int error = size == NULL ? -EFAULT : (int)*size < 0 ? -EINVAL : 0;
+    if (error < 0) {
+        close(fd);
+        return error;
+    }
+    name_write(remote, inet6, name, size);
+    return fd;
 }
 
 static int accept_from(int listener, struct sockaddr *name, socklen_t *size, int flags)
@@ -276,9 +283,7 @@ static int accept_from(int listener, struct sockaddr *name, socklen_t *size, int
     bool inet6 = fd >= 0 && name != NULL && engine_is_inet6(accepted);
     errno = saved;
     fd = enter(fd, accepted);
-    if (fd >= 0 && name != NULL)
-        name_write(&remote, inet6, name, size);
-    return fd;
+    return fd >= 0 && name != NULL ? tell_accepted(fd, &remote, inet6, name, size) : fd;
 }
 
 /* The listener is not held while the call waits: the engine asks for its descriptor only. */
@@ -287,7 +292,7 @@ int accept4(int fd, struct sockaddr *name, socklen_t *size, int flags)
     struct engine_socket *listener = NULL;
     if (!descriptors_recognise(fd, &listener))
         return libc.accept4(fd, name, size, flags);
-    int error = check_accept(listener, name, size, flags);
+    int error = check_accept(listener, flags);
     descriptors_release(&listener);
     return (int)result(error < 0 ? error : accept_from(fd, name, size, flags));
 }

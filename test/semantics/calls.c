@@ -251,6 +251,13 @@ static void check_accept(void)
     check("what he said", read(fd, text, sizeof text));
     check("that he has gone", read(fd, text, sizeof text));
     close(fd);
+    peer(PEER_CONNECT, port);
+    check("with a name without a size", accept(listener, (struct sockaddr *)&name, NULL));
+    peer(PEER_CONNECT, port);
+    size = (socklen_t)-1;
+    check("with a negative size", accept(listener, (struct sockaddr *)&name, &size));
+    fcntl(listener, F_SETFL, O_NONBLOCK);
+    check("of those two, again", accept(listener, NULL, NULL));
     close(listener);
 }
 

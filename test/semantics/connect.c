@@ -116,6 +116,7 @@ static void check_pending(void)
     check("getsockname", getsockname(fd, (struct sockaddr *)&name, &size));
     check("read", read(fd, text, sizeof text));
     check("send", send(fd, "text", 4, MSG_NOSIGNAL));
+    check("send of nothing", send(fd, "text", 0, MSG_NOSIGNAL));
     check("listen", listen(fd, 5));
     check("accept", accept(fd, NULL, NULL));
     check("bind", bind(fd, any(&nobody), nobody.size));
