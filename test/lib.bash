@@ -96,9 +96,8 @@ job() {
     local name=$BATS_FILE_TMPDIR/$1
     shift
     {
-        # shellcheck disable=SC2064
-        trap "echo \$? >'$name.status'" EXIT
         "$@" >"$name.log" 2>&1
+        echo $? >"$name.status"
     } 3>&- &
 }
 

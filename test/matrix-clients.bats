@@ -63,9 +63,9 @@ END
     start nginx nginx -p "$PWD" -c nginx.conf 2>nginx.out
 }
 
-# echo_server: on port 7.
+# echo_server: on port 7. (The kernel resets connections when a backlog of socat's usual 5 is full.)
 echo_server() {
-    start echo socat -t 240 "TCP-LISTEN:7,bind=$KERNEL,reuseaddr,fork" EXEC:cat 2>echo.out
+    start echo socat -t 240 "TCP-LISTEN:7,bind=$KERNEL,reuseaddr,fork,backlog=300" EXEC:cat 2>echo.out
 }
 
 # repository: with the big file in it, for git daemon, and for web servers that know nothing of git.

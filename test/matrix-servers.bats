@@ -333,6 +333,26 @@ as_postgres() {
     (cd / && inside setpriv --reuid=postgres --regid=postgres --clear-groups "$@")
 }
 
+@test "rsync as a daemon" {
+    printf '%s\n' 'use chroot = no' 'uid = root' 'gid = root' '[files]' "path = $PWD" 'read only = no' >rsyncd.conf
+    server rsync rsync --daemon --no-detach --config="$PWD/rsyncd.conf" --address=$STACK --log-file="$PWD/rsyncd.log"
+    wait_until 60 answers 873
+    inside timeout 240 rsync rsync://$STACK/files/big fetched
+    cmp "$BIG" fetched
+    inside timeout 240 rsync "$BIG" rsync://$STACK/files/sent
+    cmp "$BIG" sent
+    cell 'rsync --daemon' server kernel bridged
+}
+
+@test "busybox httpd" {
+    server httpd busybox httpd -f -p $STACK:8000 -h "$PWD"
+    wait_until 60 answers 8000
+    fetches http://$STACK:8000/big
+    run -0 inside ab -q -n 1000 -c 10 http://$STACK:8000/small
+    refute_line --regexp 'Failed requests: +[1-9]'
+    cell 'busybox httpd' server kernel bridged
+}
+
 # shellcheck disable=SC2016
 @test "inetd style: ncat -lk -e cat" {
     # ncat's relay of what a program returns has never been good at both directions at once.

@@ -9,9 +9,6 @@ load lib
 setup_file() {
     export SECONDS_EACH=${STRESS_SECONDS:-120} SEED=${STRESS_SEED:-1}
     export TSAN=$ROOT/build-tsan TSAN_OPTIONS=log_path=$BATS_FILE_TMPDIR/report
-    # It watches numbers of descriptors, too, and does not see it when the engine closes one by a system call.
-    echo race:receive_offer >"$BATS_FILE_TMPDIR/suppressions"
-    TSAN_OPTIONS+=:suppressions=$BATS_FILE_TMPDIR/suppressions
     if [[ ! -e $TSAN/build.ninja ]]; then
         meson setup "$TSAN" "$ROOT" -Db_sanitize=thread -Db_lundef=false >/dev/null
     fi
