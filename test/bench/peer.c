@@ -1,23 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Both ends of the benchmarks, on plain blocking sockets, so that the same binary runs on the kernel's
- * TCP and, preloaded, on ours:
+ * Both ends of the benchmarks, on plain sockets, so that the same binary runs on the kernel's TCP and,
+ * preloaded, on ours:
  *
  *	peer serve ADDRESS PORT
- *	peer out|in BYTES ADDRESS PORT     prints Gbit/s
- *	peer rtt COUNT ADDRESS PORT        prints microseconds for a byte there and back
- *	peer connect COUNT ADDRESS PORT    prints connections per second
+ *	peer out|in BYTES ADDRESS PORT                  prints Gbit/s
+ *	peer rtt|rtt-poll|rtt-epoll COUNT ADDRESS PORT  prints microseconds for a byte there and back
+ *	peer connect COUNT ADDRESS PORT                 prints connections per second
  *
- * A connection begins with a request: what the client will do, and how much.
+ * A connection begins with a request: what the client will do, and how much. One of "connect" is a
+ * request, a byte in answer, and the end. The client of rtt sleeps in read(), the others wait for
+ * readiness before they read.
  */
 #include <arpa/inet.h>
 #include <err.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -61,14 +65,11 @@ static void read_all(int fd, uint64_t amount)
     }
 }
 
-static void ping_pong(int fd, uint64_t count, int first)
+static void answer_each(int fd, uint64_t count)
 {
     for (uint64_t i = 0; i < count; i++) {
-        if (first)
-            write_all(fd, 1);
         read_all(fd, 1);
-        if (!first)
-            write_all(fd, 1);
+        write_all(fd, 1);
     }
 }
 
@@ -88,8 +89,10 @@ static void serve_one(int fd)
         write_all(fd, 1);
     } else if (request.load == 'i') {
         write_all(fd, request.amount);
+    } else if (request.load == 'c') {
+        write_all(fd, 1);
     } else {
-        ping_pong(fd, request.amount, 0);
+        answer_each(fd, request.amount);
     }
 }
 
@@ -154,37 +157,105 @@ static double run_bulk(int fd, char load, uint64_t amount)
     return (double)amount * 8 / 1e9 / (seconds() - start);
 }
 
-static double run_rtt(int fd, uint64_t amount)
+/* How a client waits before it reads. */
+enum waiting { IN_READ, IN_POLL, IN_EPOLL };
+
+static void wait_in_poll(int fd, int epoll)
 {
+    struct pollfd one = {.fd = fd, .events = POLLIN};
+
+    (void)epoll;
+    if (poll(&one, 1, -1) != 1)
+        err(1, "poll");
+}
+
+static void wait_in_epoll(int fd, int epoll)
+{
+    struct epoll_event event;
+
+    (void)fd;
+    if (epoll_wait(epoll, &event, 1, -1) != 1)
+        err(1, "epoll_wait");
+}
+
+static void wait_in_read(int fd, int epoll)
+{
+    (void)fd;
+    (void)epoll;
+}
+
+static int epoll_on(int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+    int epoll = epoll_create1(0);
+
+    if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) != 0)
+        err(1, "epoll");
+    return epoll;
+}
+
+static double run_rtt(int fd, uint64_t amount, enum waiting waiting)
+{
+    static void (*const ways[])(int, int) = {wait_in_read, wait_in_poll, wait_in_epoll};
+    int epoll = waiting == IN_EPOLL ? epoll_on(fd) : -1;
     double start = seconds();
 
-    ping_pong(fd, amount, 1);
+    for (uint64_t i = 0; i < amount; i++) {
+        write_all(fd, 1);
+        ways[waiting](fd, epoll);
+        read_all(fd, 1);
+    }
     return (seconds() - start) * 1e6 / (double)amount;
 }
 
-static double run_connect(const struct sockaddr_in *name, uint64_t amount)
+static void ask(int fd, const struct request *request)
 {
-    double start = seconds();
-
-    for (uint64_t i = 0; i < amount; i++)
-        close(open_connection(name));
-    return (double)amount / (seconds() - start);
+    if (send(fd, request, sizeof(*request), 0) != sizeof(*request))
+        err(1, "send");
 }
 
-static double run(const struct sockaddr_in *name, const struct request *request)
+static void connect_once(const struct sockaddr_in *name, const struct request *request)
+{
+    int fd = open_connection(name);
+
+    ask(fd, request);
+    read_all(fd, 1);
+    close(fd);
+}
+
+/* The first one does not count: a device may have to be opened. */
+static double run_connect(const struct sockaddr_in *name, const struct request *request)
+{
+    double start;
+
+    connect_once(name, request);
+    start = seconds();
+    for (uint64_t i = 0; i < request->amount; i++)
+        connect_once(name, request);
+    return (double)request->amount / (seconds() - start);
+}
+
+static double run(const struct sockaddr_in *name, const struct request *request,
+                  enum waiting waiting)
 {
     double figure;
     int fd;
 
     if (request->load == 'c')
-        return run_connect(name, request->amount);
+        return run_connect(name, request);
     fd = open_connection(name);
-    if (send(fd, request, sizeof(*request), 0) != sizeof(*request))
-        err(1, "send");
-    figure = request->load == 'r' ? run_rtt(fd, request->amount)
+    ask(fd, request);
+    figure = request->load == 'r' ? run_rtt(fd, request->amount, waiting)
                                   : run_bulk(fd, request->load, request->amount);
     close(fd);
     return figure;
+}
+
+static enum waiting waiting_of(const char *load)
+{
+    if (strcmp(load, "rtt-poll") == 0)
+        return IN_POLL;
+    return strcmp(load, "rtt-epoll") == 0 ? IN_EPOLL : IN_READ;
 }
 
 int main(int argc, char **argv)
@@ -192,14 +263,16 @@ int main(int argc, char **argv)
     struct sockaddr_in name;
     struct request request;
 
+    memset(buffer, 'x', sizeof(buffer)); /* or all of it is one page of zeros */
     if (argc == 4 && strcmp(argv[1], "serve") == 0)
         serve(argv[2], argv[3]);
     if (argc != 5)
-        errx(2, "usage: peer serve ADDRESS PORT | peer out|in|rtt|connect AMOUNT ADDRESS PORT");
+        errx(2, "usage: peer serve ADDRESS PORT |\n"
+                "            out|in|rtt|rtt-poll|rtt-epoll|connect AMOUNT ADDRESS PORT");
     name = address_of(argv[3], argv[4]);
     memset(&request, 0, sizeof(request));
     request.load = argv[1][0];
     request.amount = strtoull(argv[2], NULL, 10);
-    printf("%.2f\n", run(&name, &request));
+    printf("%.2f\n", run(&name, &request, waiting_of(argv[1])));
     return 0;
 }

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+#
+# The network of scripts/bench, which file draws it; who runs where; and whether the machine is quiet.
+
+readonly bench=$BUILD/test/bench library=$BUILD/shim/libutcp.so
+readonly PORT=5001
+
+# What the program under test runs on. As: name, title, size of frames, its own address, the kernel's at the other end.
+peers() {
+    cat <<'END'
+lo|kernel, loopback|64k|192.0.2.1|192.0.2.1
+veth|kernel, veth|64k|10.1.0.2|10.1.0.1
+relay|kernel, TUN relay|64k|10.2.0.2|10.2.0.1
+relay1500|kernel, TUN relay|1500|10.3.0.2|10.3.0.1
+bare|bare TUN, one copy|64k|10.4.0.1|192.0.2.1
+bare0|bare TUN, no copy|64k|10.4.0.1|192.0.2.1
+bare1500|bare TUN, one copy|1500|10.4.0.1|192.0.2.1
+utcp|utcp|64k|10.0.0.1|192.0.2.1
+utcp1500|utcp|1500|10.0.0.1|192.0.2.1
+END
+}
+
+# peer_field PEER NUMBER: of the table above.
+peer_field() {
+    peers | awk -F'|' -v name="$1" -v field="$2" '$1 == name { print $field }'
+}
+
+peer_title() { peer_field "$1" 2; }
+peer_frames() { peer_field "$1" 3; }
+own_address() { peer_field "$1" 4; }
+other_address() { peer_field "$1" 5; }
+
+# ---- setting up ----
+
+# tun_device NAME ADDRESS OTHER: one that stays, for programs to attach to.
+tun_device() {
+    ip tuntap add dev "$1" mode tun vnet_hdr
+    ip link set dev "$1" addrgenmode none
+    ip address add "$2" peer "$3" dev "$1"
+    ip link set dev "$1" up
+}
+
+# far COMMAND...: in the other namespace.
+far() {
+    nsenter --target "$far" --net -- "$@"
+}
+
+# many_ports: all of them for clients, and those of connections that ended may be used again.
+many_ports() {
+    sysctl -qw net.ipv4.ip_local_port_range='10240 65535' net.ipv4.tcp_tw_reuse=1 \
+        net.core.somaxconn=65535 net.ipv4.tcp_max_syn_backlog=65535
+}
+
+set_up_far() {
+    ip link set lo up
+    ip address add 10.1.0.2 peer 10.1.0.1 dev far0
+    ip link set far0 up
+    tun_device relay 10.2.0.2 10.2.0.1
+    tun_device relay1500 10.3.0.2 10.3.0.1
+    many_ports
+}
+
+set_up_network() {
+    unshare --net -- sleep infinity &
+    far=$!
+    until [[ $(readlink /proc/$far/ns/net) != "$(readlink /proc/self/ns/net)" ]]; do sleep 0.01; done
+    ip link set lo up
+    ip address add 192.0.2.1/32 dev lo
+    ip link add near0 type veth peer name far0 netns "$far"
+    ip address add 10.1.0.1 peer 10.1.0.2 dev near0
+    ip link set near0 up
+    tun_device relay 10.2.0.1 10.2.0.2
+    tun_device relay1500 10.3.0.1 10.3.0.2
+    tun_device bare0 10.4.0.2 10.4.0.1
+    tun_device utcp0 10.0.0.2 10.0.0.1
+    many_ports
+    far bash -c "$(declare -f tun_device many_ports set_up_far); set -e; set_up_far"
+    "$bench/relay" relay "/proc/$far/ns/net" offload &
+    "$bench/relay" relay1500 "/proc/$far/ns/net" &
+    serve_kernel
+}
+
+# serve_kernel: the other end of the loads of `peer`. A client that fails takes it along, so another one follows.
+serve_kernel() {
+    while :; do "$bench/peer" serve 0.0.0.0 $PORT || true; done 2>/dev/null &
+    wait_for_listener $PORT
+}
+
+# wait_for_listener PORT: of the kernel's TCP in this namespace.
+wait_for_listener() {
+    until ss -Hltn "sport = :$1" | grep -q .; do sleep 0.02; done
+}
+
+# ---- running ----
+
+# on PEER COMMAND...: an unmodified program on the TCP of that peer.
+on() {
+    local peer=$1
+    shift
+    case $peer in
+    lo) "$@" ;;
+    veth | relay*) far "$@" ;;
+    utcp) UTCP_DEV=utcp0 LD_PRELOAD=$library "$@" ;;
+    utcp1500) UTCP_DEV=utcp0 UTCP_SET=offload=0 LD_PRELOAD=$library "$@" ;;
+    *) echo "bench: $peer runs no program" >&2 && return 1 ;;
+    esac
+}
+
+# client PEER MODE AMOUNT: `peer` as a client on that peer, or what stands for it.
+client() {
+    local peer=$1 other
+    other=$(other_address "$peer")
+    case $peer in
+    bare) "$bench/bare" bare0 10.4.0.1 "$2" "$3" "$other" $PORT ;;
+    bare0) "$bench/bare" -n bare0 10.4.0.1 "$2" "$3" "$other" $PORT ;;
+    bare1500) "$bench/bare" -s bare0 10.4.0.1 "$2" "$3" "$other" $PORT ;;
+    *) on "$peer" "$bench/peer" "$2" "$3" "$other" $PORT ;;
+    esac
+}
+
+# runs_programs PEER: unmodified ones.
+runs_programs() {
+    [[ $1 == lo || $1 == veth || $1 == relay* || $1 == utcp* ]]
+}
+
+# keepers: their ids. They say good-bye for a program that ended. All processes that we see are our own.
+keepers() {
+    grep -ls utcp-keeper /proc/[0-9]*/comm | cut -d/ -f3
+}
+
+# free_device: waits until no keeper holds it, but not long.
+free_device() {
+    local limit=$((SECONDS + 5)) keeper
+    while [[ $(keepers) ]] && ((SECONDS < limit)); do sleep 0.02; done
+    for keeper in $(keepers); do kill -KILL "$keeper"; done
+}
+
+# start_server PEER COMMAND...: a program on that peer, in the background; its id is then in $server.
+start_server() {
+    on "$@" >/dev/null 2>&1 &
+    server=$!
+}
+
+stop_server() {
+    kill -TERM "$server"
+    wait "$server" || true
+}
+
+# ---- the machine ----
+
+# busy_share: how many per cent of half a second the processors of the machine were busy, or not ours.
+busy_share() {
+    { grep '^cpu ' /proc/stat && sleep 0.5 && grep '^cpu ' /proc/stat; } | awk '
+        { sum = 0; for (i = 2; i <= 9; i++) sum += $i; idle = $5 + $6 }
+        NR == 1 { sum0 = sum; idle0 = idle }
+        END { printf "%d\n", 100 - 100 * (idle - idle0) / (sum - sum0 + 1e-9) }'
+}
+
+# wait_for_quiet SECONDS: until less than a tenth of the machine is used, but not longer.
+wait_for_quiet() {
+    local limit=$((SECONDS + $1)) start=$SECONDS busy
+    while busy=$(busy_share) && ((busy >= 10)); do
+        if ((SECONDS >= limit)); then
+            note "the machine is not quiet: $busy % of it is busy after $((SECONDS - start)) s"
+            return
+        fi
+    done
+    ((SECONDS - start < 2)) || note "waited $((SECONDS - start)) s for a quiet machine"
+}
+
+# processor_ticks: that all our processes have used so far, and their children that ended. A tick is 10 ms.
+processor_ticks() {
+    cat /proc/[0-9]*/stat 2>/dev/null | sed 's/.*) //' |
+        awk '{ sum += $12 + $13 + $14 + $15 } END { print sum }'
+}
