@@ -39,9 +39,9 @@ possible() {
 
 load_out() { client "$1" out "$2"; }
 load_in() { client "$1" in "$2"; }
-load_rtt() { client "$1" rtt "$2"; }
-load_rtt-poll() { client "$1" rtt-poll "$2"; }
-load_rtt-epoll() { client "$1" rtt-epoll "$2"; }
+load_rtt() { client_apart "$1" rtt "$2"; }
+load_rtt-poll() { client_apart "$1" rtt-poll "$2"; }
+load_rtt-epoll() { client_apart "$1" rtt-epoll "$2"; }
 load_connect() { client "$1" connect "$2"; }
 
 # The kernel is the client.

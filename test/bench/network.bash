@@ -4,7 +4,8 @@
 # The network of scripts/bench, which file draws it; who runs where; and whether the machine is quiet.
 
 readonly bench=$BUILD/test/bench library=$BUILD/shim/libutcp.so
-readonly PORT=5001
+# The same server twice; that on RTT_PORT keeps to the last processor.
+readonly PORT=5001 RTT_PORT=5003
 
 # What the program under test runs on. As: name, title, size of frames, its own address, the kernel's at the other end.
 peers() {
@@ -78,13 +79,15 @@ set_up_network() {
     far bash -c "$(declare -f tun_device many_ports set_up_far); set -e; set_up_far"
     "$bench/relay" relay "/proc/$far/ns/net" offload &
     "$bench/relay" relay1500 "/proc/$far/ns/net" &
-    serve_kernel
+    serve_kernel $PORT
+    serve_kernel $RTT_PORT taskset -c $(($(nproc) - 1))
 }
 
-# serve_kernel: the other end of the loads of `peer`. A client that fails takes it along, so another one follows.
+# serve_kernel PORT [PREFIX...]: the other end of the loads of `peer`. A client that fails takes it along, so another
+# one follows.
 serve_kernel() {
-    while :; do "$bench/peer" serve 0.0.0.0 $PORT || true; done 2>/dev/null &
-    wait_for_listener $PORT
+    while :; do "${@:2}" "$bench/peer" serve 0.0.0.0 "$1" || true; done 2>/dev/null &
+    wait_for_listener "$1"
 }
 
 # wait_for_listener PORT: of the kernel's TCP in this namespace.
@@ -107,17 +110,24 @@ on() {
     esac
 }
 
-# client PEER MODE AMOUNT: `peer` as a client on that peer, or what stands for it.
+# client PEER MODE AMOUNT [PORT]: `peer` as a client on that peer, or what stands for it.
 client() {
-    local peer=$1 other
+    local peer=$1 other port=${4:-$PORT}
     other=$(other_address "$peer")
     case $peer in
-    bare) "$bench/bare" bare0 10.4.0.1 "$2" "$3" "$other" $PORT ;;
-    bare0) "$bench/bare" -n bare0 10.4.0.1 "$2" "$3" "$other" $PORT ;;
-    bare1500) "$bench/bare" -s bare0 10.4.0.1 "$2" "$3" "$other" $PORT ;;
-    *) on "$peer" "$bench/peer" "$2" "$3" "$other" $PORT ;;
+    bare) "$bench/bare" bare0 10.4.0.1 "$2" "$3" "$other" "$port" ;;
+    bare0) "$bench/bare" -n bare0 10.4.0.1 "$2" "$3" "$other" "$port" ;;
+    bare1500) "$bench/bare" -s bare0 10.4.0.1 "$2" "$3" "$other" "$port" ;;
+    *) on "$peer" "$bench/peer" "$2" "$3" "$other" "$port" ;;
     esac
 }
+
+# client_apart PEER MODE AMOUNT: on the first processor, and the kernel's end on the last, as two machines are. Else
+# one run has both on the same processor and the next one has not, which is a third of the time or all of it.
+client_apart() (
+    taskset -cp 0 "$BASHPID" >/dev/null
+    client "$@" $RTT_PORT
+)
 
 # runs_programs PEER: unmodified ones.
 runs_programs() {
