@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 #
 # The network of scripts/bench, which file draws it; who runs where; and whether the machine is quiet.
 
-readonly bench=$BUILD/test/bench library=$BUILD/shim/libutcp.so
 # The same server twice; that on RTT_PORT keeps to the last processor.
 readonly PORT=5001 RTT_PORT=5003
+readonly LIMIT=(timeout -k 1 60) # nothing takes that long, unless it hangs
 
 # What the program under test runs on. As: name, title, size of frames, its own address, the kernel's at the other end.
 peers() {
@@ -74,7 +74,6 @@ set_up_network() {
     tun_device relay 10.2.0.1 10.2.0.2
     tun_device relay1500 10.3.0.1 10.3.0.2
     tun_device bare0 10.4.0.2 10.4.0.1
-    tun_device utcp0 10.0.0.2 10.0.0.1
     many_ports
     far bash -c "$(declare -f tun_device many_ports set_up_far); set -e; set_up_far"
     "$bench/relay" relay "/proc/$far/ns/net" offload &
@@ -90,43 +89,53 @@ serve_kernel() {
     wait_for_listener "$1"
 }
 
-# wait_for_listener PORT: of the kernel's TCP in this namespace.
+# kernel_listens PORT: in this namespace.
+kernel_listens() {
+    ss -Hltn "sport = :$1" | grep -q .
+}
+
+# wait_for_listener PORT
 wait_for_listener() {
-    until ss -Hltn "sport = :$1" | grep -q .; do sleep 0.02; done
+    until kernel_listens "$1"; do sleep 0.02; done
 }
 
 # ---- running ----
 
-# on PEER COMMAND...: an unmodified program on the TCP of that peer.
+# prefix_for PEER: sets $prefix, behind which an unmodified program runs on the TCP of that peer.
+prefix_for() {
+    case $1 in
+    lo) prefix=() ;;
+    veth | relay*) prefix=(nsenter --target "$far" --net --) ;;
+    utcp) prefix=(env LD_PRELOAD="$library") ;;
+    utcp1500) prefix=(env UTCP_SET=offload=0 LD_PRELOAD="$library") ;;
+    *) echo "bench: $1 runs no program" >&2 && return 1 ;;
+    esac
+}
+
+# on PEER COMMAND...
 on() {
-    local peer=$1
+    prefix_for "$1"
     shift
-    case $peer in
-    lo) "$@" ;;
-    veth | relay*) far "$@" ;;
-    utcp) UTCP_DEV=utcp0 LD_PRELOAD=$library "$@" ;;
-    utcp1500) UTCP_DEV=utcp0 UTCP_SET=offload=0 LD_PRELOAD=$library "$@" ;;
-    *) echo "bench: $peer runs no program" >&2 && return 1 ;;
-    esac
+    "${LIMIT[@]}" "${prefix[@]}" "$@"
 }
 
-# client PEER MODE AMOUNT [PORT]: `peer` as a client on that peer, or what stands for it.
+# client PEER MODE AMOUNT [PORT [OPTIONS]]: `peer` as a client on that peer, or what stands for it.
 client() {
-    local peer=$1 other port=${4:-$PORT}
-    other=$(other_address "$peer")
+    local peer=$1 rest=("$2" "$3" "$(other_address "$1")" "${4:-$PORT}") bare=("$bench/bare")
     case $peer in
-    bare) "$bench/bare" bare0 10.4.0.1 "$2" "$3" "$other" "$port" ;;
-    bare0) "$bench/bare" -n bare0 10.4.0.1 "$2" "$3" "$other" "$port" ;;
-    bare1500) "$bench/bare" -s bare0 10.4.0.1 "$2" "$3" "$other" "$port" ;;
-    *) on "$peer" "$bench/peer" "$2" "$3" "$other" "$port" ;;
+    bare) ;;
+    bare0) bare+=(-n) ;;
+    bare1500) bare+=(-s) ;;
+    *) on "$peer" "$bench/peer" "${@:5}" "${rest[@]}" && return ;;
     esac
+    "${LIMIT[@]}" "${bare[@]}" bare0 10.4.0.1 "${rest[@]}"
 }
 
-# client_apart PEER MODE AMOUNT: on the first processor, and the kernel's end on the last, as two machines are. Else
+# client_apart PEER MODE AMOUNT [OPTIONS]: on the first processor, and the kernel's end on the last, as two machines are. Else
 # one run has both on the same processor and the next one has not, which is a third of the time or all of it.
 client_apart() (
     taskset -cp 0 "$BASHPID" >/dev/null
-    client "$@" $RTT_PORT
+    client "$1" "$2" "$3" $RTT_PORT "${@:4}"
 )
 
 # runs_programs PEER: unmodified ones.
@@ -148,13 +157,17 @@ free_device() {
 
 # start_server PEER COMMAND...: a program on that peer, in the background; its id is then in $server.
 start_server() {
-    on "$@" >/dev/null 2>&1 &
+    prefix_for "$1"
+    shift
+    "${prefix[@]}" "$@" >/dev/null 2>&1 &
     server=$!
+    trap 'kill -TERM "$server" 2>/dev/null || true' EXIT
 }
 
 stop_server() {
     kill -TERM "$server"
     wait "$server" || true
+    trap - EXIT
 }
 
 # ---- the machine ----

@@ -8,6 +8,8 @@
  *	peer rtt|rtt-poll|rtt-epoll COUNT ADDRESS PORT  prints microseconds for a byte there and back
  *	peer connect COUNT ADDRESS PORT                 prints connections per second
  *
+ * A client with -i COUNT:PORT first makes so many connections to that port, which stay idle.
+ *
  * A connection begins with a request: what the client will do, and how much. One of "connect" is a
  * request, a byte in answer, and the end. The client of rtt sleeps in read(), the others wait for
  * readiness before they read.
@@ -22,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -144,6 +147,22 @@ static int open_connection(const struct sockaddr_in *name)
     return fd;
 }
 
+/* COUNT:PORT. Root may have more descriptors than it was given. */
+static void open_idle_ones(struct sockaddr_in name, const char *what)
+{
+    struct rlimit limit = {65536, 65536};
+    char *port;
+    long count = strtol(what, &port, 10);
+
+    if (*port != ':')
+        errx(2, "-i %s: not of the form COUNT:PORT", what);
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        warn("setrlimit");
+    name.sin_port = htons((uint16_t)atoi(port + 1));
+    for (long i = 0; i < count; i++)
+        open_connection(&name);
+}
+
 static double run_bulk(int fd, char load, uint64_t amount)
 {
     double start = seconds();
@@ -258,21 +277,39 @@ static enum waiting waiting_of(const char *load)
     return strcmp(load, "rtt-epoll") == 0 ? IN_EPOLL : IN_READ;
 }
 
+static int usage(void)
+{
+    fputs("usage: peer serve ADDRESS PORT |\n"
+          "       peer [-i COUNT:PORT] out|in|rtt|rtt-poll|rtt-epoll|connect AMOUNT ADDRESS PORT\n",
+          stderr);
+    return 2;
+}
+
 int main(int argc, char **argv)
 {
     struct sockaddr_in name;
     struct request request;
+    const char *idle = NULL;
+    int option;
 
+    while ((option = getopt(argc, argv, "i:")) != -1) {
+        if (option != 'i')
+            return usage();
+        idle = optarg;
+    }
+    argv += optind - 1;
+    argc -= optind - 1;
     memset(buffer, 'x', sizeof(buffer)); /* or all of it is one page of zeros */
     if (argc == 4 && strcmp(argv[1], "serve") == 0)
         serve(argv[2], argv[3]);
     if (argc != 5)
-        errx(2, "usage: peer serve ADDRESS PORT |\n"
-                "            out|in|rtt|rtt-poll|rtt-epoll|connect AMOUNT ADDRESS PORT");
+        return usage();
     name = address_of(argv[3], argv[4]);
     memset(&request, 0, sizeof(request));
     request.load = argv[1][0];
     request.amount = strtoull(argv[2], NULL, 10);
+    if (idle != NULL)
+        open_idle_ones(name, idle);
     printf("%.2f\n", run(&name, &request, waiting_of(argv[1])));
     return 0;
 }

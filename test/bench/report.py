@@ -5,12 +5,12 @@
 
 A record is a line of fields with tabs between them:
 
-    load NAME TITLE UNIT BETTER COST
+    load NAME TITLE UNIT BETTER COST THAN
     peer NAME TITLE FRAMES
     figure ROUND LOAD PEER FIGURE PROCESSOR_SECONDS AMOUNT
 
 What a figure is compared with is of the same round and the same size of frames: the kernel's TCP behind the
-relay, and the bare device.
+relay, and the bare device. THAN names a load that this one is compared with, on the same peer.
 """
 import json
 import os
@@ -29,8 +29,8 @@ class Records:
             kind, *rest = line.rstrip("\n").split("\t")
             getattr(self, "take_" + kind)(*rest)
 
-    def take_load(self, name, title, unit, better, cost):
-        self.loads[name] = {"title": title, "unit": unit, "better": better, "cost": cost}
+    def take_load(self, name, title, unit, better, cost, than):
+        self.loads[name] = {"title": title, "unit": unit, "better": better, "cost": cost, "than": than}
 
     def take_peer(self, name, title, frames):
         self.peers[name] = {"title": title, "frames": frames}
@@ -47,9 +47,9 @@ def median(values):
     return statistics.median(values) if values else None
 
 
-def ratio(records, load, peer, baseline):
+def ratio(records, load, peer, other_load, other_peer):
     """The median of the ratios of the rounds that have both."""
-    own, base = records.values(load, peer), records.values(load, baseline)
+    own, base = records.values(load, peer), records.values(other_load, other_peer)
     return median([own[n] / base[n] for n in own if base.get(n)])
 
 
@@ -67,8 +67,9 @@ def summary(records, load, peer):
     relay, bare = BASELINES[records.peers[peer]["frames"]]
     return {"peer": peer, **records.peers[peer], "figures": figures,
             "min": min(figures), "median": median(figures), "max": max(figures),
-            "to_relay": ratio(records, load, peer, relay),
-            "to_bare": ratio(records, load, peer, bare),
+            "to_relay": ratio(records, load, peer, load, relay),
+            "to_bare": ratio(records, load, peer, load, bare),
+            "to_than": ratio(records, load, peer, records.loads[load]["than"], peer),
             "cost": cost(records, load, peer)}
 
 
@@ -91,7 +92,13 @@ def number(value):
 def cost_text(value, by):
     if value is None:
         return ""
-    return f"{value:.2f} s/GB" if by == "GB" else f"{value:.1f} us"
+    return f"{value:.2f} s/GB" if by == "GB" else f"{number(value)} us"
+
+
+def with_than(load, row):
+    """The table has no column for what three loads have."""
+    ratio_text = number(row["to_than"])
+    return number(row["median"]) + (f" ({ratio_text} of {load['than']})" if ratio_text else "")
 
 
 def table(loads):
@@ -102,7 +109,7 @@ def table(loads):
         for row in load["peers"]:
             frames = ", 1500-byte frames" if row["frames"] == "1500" else ""
             lines.append("| " + " | ".join([
-                title, row["title"] + frames, number(row["min"]), number(row["median"]),
+                title, row["title"] + frames, number(row["min"]), with_than(load, row),
                 number(row["max"]), number(row["to_relay"]), number(row["to_bare"]),
                 cost_text(row["cost"], load["cost"])]) + " |")
             title = ""
