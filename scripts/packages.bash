@@ -12,7 +12,7 @@ readonly test_packages=(apache2-utils bats bats-assert bats-support binutils bus
     clang-tidy curl git haproxy iperf3 iproute2 iputils-ping libcap2-bin libcmocka-dev liburing-dev lighttpd
     memcached ncat netcat-openbsd nftables nginx-light nodejs openssh-client openssh-server openssl
     postgresql procps python3 redis-server redis-tools rsync shellcheck socat telnet tshark util-linux
-    wget wrk)
+    valgrind wget wrk)
 
 as_root() {
     if ((EUID == 0)); then
