@@ -55,6 +55,7 @@ amount_of() {
 possible() {
     case $1 in
     out | in | rtt) true ;;
+    connect) [[ $2 != bare* ]] ;;
     idle-*) [[ $2 == utcp ]] ;;
     *) runs_programs "$2" ;;
     esac

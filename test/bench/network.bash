@@ -17,6 +17,8 @@ relay1500|kernel, TUN relay|1500|10.3.0.2|10.3.0.1
 bare|bare TUN, one copy|64k|10.4.0.1|192.0.2.1
 bare0|bare TUN, no copy|64k|10.4.0.1|192.0.2.1
 bare1500|bare TUN, one copy|1500|10.4.0.1|192.0.2.1
+gvisor|gVisor, host GSO|64k|10.4.0.1|192.0.2.1
+lwip|lwIP, raw API|64k|10.4.0.1|192.0.2.1
 utcp|utcp|64k|10.0.0.1|192.0.2.1
 utcp1500|utcp|1500|10.0.0.1|192.0.2.1
 END
@@ -121,14 +123,15 @@ on() {
 
 # client PEER MODE AMOUNT [PORT [OPTIONS]]: `peer` as a client on that peer, or what stands for it.
 client() {
-    local peer=$1 rest=("$2" "$3" "$(other_address "$1")" "${4:-$PORT}") bare=("$bench/bare")
+    local peer=$1 rest=("$2" "$3" "$(other_address "$1")" "${4:-$PORT}") own
     case $peer in
-    bare) ;;
-    bare0) bare+=(-n) ;;
-    bare1500) bare+=(-s) ;;
+    bare) own=("$bench/bare") ;;
+    bare0) own=("$bench/bare" -n) ;;
+    bare1500) own=("$bench/bare" -s) ;;
+    gvisor | lwip) own=("$bench/$peer") ;;
     *) on "$peer" "$bench/peer" "${@:5}" "${rest[@]}" && return ;;
     esac
-    "${LIMIT[@]}" "${bare[@]}" bare0 10.4.0.1 "${rest[@]}"
+    "${LIMIT[@]}" "${own[@]}" bare0 10.4.0.1 "${rest[@]}"
 }
 
 # client_apart PEER MODE AMOUNT [OPTIONS]: on the first processor, and the kernel's end on the last, as two machines are. Else
@@ -137,6 +140,20 @@ client_apart() (
     taskset -cp 0 "$BASHPID" >/dev/null
     client "$1" "$2" "$3" $RTT_PORT "${@:4}"
 )
+
+# there PEER: can it be measured on this machine?
+there() {
+    [[ $1 != gvisor && $1 != lwip ]] || [[ -x $bench/$1 ]]
+}
+
+# build_gvisor: where Debian has put its source, and Go; nothing where there is none.
+build_gvisor() {
+    local source=/usr/share/gocode/src/gvisor.dev/gvisor
+    [[ -d $source ]] && type -P go >/dev/null || return 0
+    [[ ! $bench/gvisor -nt $ROOT/test/bench/gvisor.go ]] || return 0
+    note "building the peer on gVisor"
+    GO111MODULE=off GOPATH=/usr/share/gocode GOCACHE=$BUILD/go go build -o "$bench/gvisor" "$ROOT/test/bench/gvisor.go"
+}
 
 # runs_programs PEER: unmodified ones.
 runs_programs() {
