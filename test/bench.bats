@@ -43,6 +43,13 @@ setup() {
     assert_output svg
 }
 
+@test "the brief table has a line for each load" {
+    run --separate-stderr -0 bench --brief --peers lo,relay,bare,utcp,relay1500,utcp1500 --loads out,rtt
+    assert_equal "${#lines[@]}" 5
+    assert_line --index 2 --regexp '^\| bulk out, Gbit/s( \| [0-9.]+){2}( \| ){2}'
+    assert_line --index 3 --partial '1500-byte frames'
+}
+
 @test "what it does not know is told" {
     run ! bench --loads out,sideways
     assert_output --partial 'there is no sideways'

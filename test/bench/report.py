@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Turns the records of scripts/bench on stdin into a table, JSON, and a picture.
 
-    report.py table|json [FILE.svg]
+    report.py table|brief|json [FILE.svg]
 
 A record is a line of fields with tabs between them:
 
@@ -116,6 +116,31 @@ def table(loads):
     return "\n".join(lines)
 
 
+# In the brief table a load has one line, and a second one for small frames where bytes are counted.
+BRIEF = {"64k": ("lo", "relay", "gvisor", "lwip", "bare", "utcp"),
+         "1500": (None, "relay1500", None, None, "bare1500", "utcp1500")}
+
+
+def brief_line(load, frames):
+    rows = {row["peer"]: row for row in load["peers"]}
+    utcp = rows.get(BRIEF[frames][-1])
+    if utcp is None or frames == "1500" and (load["cost"] != "GB" or load["than"]):
+        return []
+    title = load["title"] + (", 1500-byte frames" if frames == "1500" else "")
+    cells = [number(rows[peer]["median"]) if peer in rows else "" for peer in BRIEF[frames]]
+    ratios = [number(utcp["to_relay"]), number(utcp["to_bare"])]
+    mark = "" if load["better"] == "more" else " (less is better)"
+    return ["| " + " | ".join([f"{title}, {load['unit']}{mark}", *cells, *ratios]) + " |"]
+
+
+def brief(loads):
+    lines = ["| load | kernel, loopback | kernel, relay | gVisor | lwIP | bare device | **utcp** | to the relay | to the device |",
+             "|---|---|---|---|---|---|---|---|---|"]
+    for load in loads:
+        lines += brief_line(load, "64k") + brief_line(load, "1500")
+    return "\n".join(lines)
+
+
 # ---- the picture ----
 
 BAR, GAP, LEFT, WIDTH = 16, 5, 220, 420
@@ -151,11 +176,10 @@ def picture(loads):
 
 def main(form, plot=""):
     loads = results(Records(sys.stdin))
-    if form == "json":
-        machine = {"kernel": platform.release(), "processors": os.cpu_count()}
-        print(json.dumps({"machine": machine, "loads": loads}, indent=1))
-    else:
-        print(table(loads))
+    machine = {"kernel": platform.release(), "processors": os.cpu_count()}
+    forms = {"table": table, "brief": brief,
+             "json": lambda loads: json.dumps({"machine": machine, "loads": loads}, indent=1)}
+    print(forms[form](loads))
     if plot:
         with open(plot, "w", encoding="utf-8") as file:
             file.write(picture(loads))
