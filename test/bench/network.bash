@@ -197,16 +197,19 @@ busy_share() {
         END { printf "%d\n", 100 - 100 * (idle - idle0) / (sum - sum0 + 1e-9) }'
 }
 
-# wait_for_quiet SECONDS: until less than a tenth of the machine is used, but not longer.
+# wait_for_quiet: until less than a tenth of the machine is used, but not longer than $patience, from which it takes
+# the seconds that it waited. Says nothing, and fails when the machine is not quiet.
 wait_for_quiet() {
-    local limit=$((SECONDS + $1)) start=$SECONDS busy
-    while busy=$(busy_share) && ((busy >= 10)); do
-        if ((SECONDS >= limit)); then
-            note "the machine is not quiet: $busy % of it is busy after $((SECONDS - start)) s"
-            return
-        fi
+    local start=$SECONDS limit=$((SECONDS + patience)) quiet=0
+    until (($(busy_share) < 10)); do
+        ((SECONDS < limit)) || {
+            quiet=1
+            break
+        }
     done
-    ((SECONDS - start < 2)) || note "waited $((SECONDS - start)) s for a quiet machine"
+    patience=$((patience - (SECONDS - start)))
+    ((patience > 0)) || patience=0
+    return $quiet
 }
 
 # processor_ticks: that all our processes have used so far, and their children that ended. A tick is 10 ms.
