@@ -32,6 +32,7 @@ rtt-idle|1 byte there and back beside 10,000 idle connections|us|less|10000|1000
 idle-10|user memory of 10 idle connections|KB each|less|10|10|each
 idle-1000|user memory of 1,000 idle connections|KB each|less|1000|1000|each
 idle-10000|user memory of 10,000 idle connections|KB each|less|10000|10000|each
+start|start of a program without TCP|us|less|300|300|
 END
 }
 
@@ -57,6 +58,7 @@ possible() {
     out | in | rtt) true ;;
     connect) [[ $2 != bare* ]] ;;
     idle-*) [[ $2 == utcp ]] ;;
+    start) [[ $2 == lo || $2 == utcp ]] ;;
     *) runs_programs "$2" ;;
     esac
 }
@@ -74,6 +76,13 @@ load_accept() {
     retry 5 "$bench/peer" connect 1 "$(own_address "$1")" 5002 >/dev/null
     "$bench/peer" connect "$2" "$(own_address "$1")" 5002
     stop_server
+}
+
+# The time that /bin/true takes, without and with the library, measured by turns.
+load_start() {
+    local without with
+    read -r without with < <("$crowd" start "$2" "$library" /bin/true)
+    if [[ $1 == lo ]]; then echo "$without"; else echo "$with"; fi
 }
 
 # retry SECONDS COMMAND...: until it succeeds.
