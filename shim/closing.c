@@ -44,6 +44,7 @@ int close(int fd)
 {
     if (engine_owns_descriptor(fd))
         return (int)result(-EBADF);
+    engine_leads_no_more();
     linger(fd);
     descriptors_clear(fd);
     return libc.close(fd);

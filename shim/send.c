@@ -34,6 +34,15 @@ static ssize_t send_bridged(int fd, const struct iovec *iov, size_t count, int f
     return (ssize_t)done + sent;
 }
 
+/* Who is not to wait any more, or at all, may poll. */
+static int wait_to_send(struct engine_socket *socket, int fd, int flags, struct wait_limit *limit)
+{
+    int waited = wait_allowed(fd, flags) ? wait_writable(socket, fd, limit) : -EAGAIN;
+    if (waited < 0)
+        engine_show_full(socket, fd);
+    return waited;
+}
+
 static ssize_t send_all(struct engine_socket *socket, int fd, const struct iovec *iov, size_t count,
                         size_t bytes, int flags)
 {
@@ -44,7 +53,7 @@ static ssize_t send_all(struct engine_socket *socket, int fd, const struct iovec
         struct iovec part;
         int left = (int)count;
         const struct iovec *next = iov_after(iov, &left, done, &part);
-        ssize_t sent = engine_send(socket, fd, next, left, engine_flags(flags));
+        ssize_t sent = engine_send(socket, next, left, engine_flags(flags));
         if (sent == -EREMOTE)
             return send_bridged(fd, next, (size_t)left, flags, done);
         if (sent < 0 && sent != -EAGAIN)
@@ -55,7 +64,7 @@ static ssize_t send_all(struct engine_socket *socket, int fd, const struct iovec
         if (waited == WAIT_OVER)
             return done > 0 ? (ssize_t)done : -EPIPE;
         limit.begun = done > 0;
-        waited = wait_allowed(fd, flags) ? wait_writable(socket, fd, &limit) : -EAGAIN;
+        waited = wait_to_send(socket, fd, flags, &limit);
         if (waited < 0)
             return done > 0 ? (ssize_t)done : waited;
     }

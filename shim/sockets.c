@@ -132,14 +132,14 @@ int listen(int fd, int backlog)
 static int await_connection(struct engine_socket *socket, int fd, int unfinished)
 {
     struct wait_limit limit = {0};
-    if (!wait_allowed(fd, 0))
-        return unfinished;
     int waited;
     do
-        waited = wait_writable(socket, fd, &limit);
+        waited = wait_allowed(fd, 0) ? wait_writable(socket, fd, &limit) : -EAGAIN;
     while (waited == WAIT_READY && status_of(socket).connecting);
-    if (waited < 0)
+    if (waited < 0) {
+        engine_show_full(socket, fd);
         return waited == -EAGAIN ? unfinished : waited;
+    }
     int error = engine_take_error(socket);
     if (error == 0 && !status_of(socket).connected)
         return -ECONNABORTED;
@@ -293,8 +293,10 @@ int accept4(int fd, struct sockaddr *name, socklen_t *size, int flags)
     if (!descriptors_recognise(fd, &listener))
         return libc.accept4(fd, name, size, flags);
     int error = check_accept(listener, flags);
+    if (error == 0 && wait_allowed(fd, 0))
+        error = wait_acceptable(listener, fd);
     descriptors_release(&listener);
-    return (int)result(error < 0 ? error : accept_from(fd, name, size, flags));
+    return (int)result(error < 0 && error != -EBUSY ? error : accept_from(fd, name, size, flags));
 }
 
 int accept(int fd, struct sockaddr *name, socklen_t *size)

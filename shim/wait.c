@@ -2,12 +2,13 @@
 /*
  * Theory of operation
  *
- * A reader waits by peeking at one readiness byte with a blocking recv(). The kernel then does all
- * that a blocked read is known for: SO_RCVTIMEO, SA_RESTART, EINTR, cancellation, a shutdown by
- * another thread.
+ * Who waits drives the device meanwhile, if nobody else does: engine_lead(), which waits in ppoll(). SO_RCVTIMEO,
+ * SO_SNDTIMEO and restarting after a signal are then for us to do.
  *
- * There is no such call for a writer: the kernel's sends would put bytes into the pair. It waits in
- * ppoll(), which keeps SO_SNDTIMEO and restarting after a signal for us to do.
+ * Another reader waits by peeking at one readiness byte with a blocking recv(). The kernel then does all
+ * that a blocked read is known for: SO_RCVTIMEO, SA_RESTART, EINTR, cancellation, a shutdown by
+ * another thread. There is no such call for a writer: the kernel's sends would put bytes into the pair. It
+ * waits in ppoll(), too.
  *
  * The caller's reference to the socket is kept during the wait, for without it the socket's memory
  * could be another one's afterwards. A cancelled thread gives it back; one that leaves by longjmp()
@@ -44,21 +45,6 @@ static void reader_cancelled(void *socket)
     engine_socket_drop(socket);
 }
 
-int wait_readable(struct engine_socket *socket, int fd)
-{
-    char byte;
-    ssize_t got;
-    int saved = errno;
-    pthread_cleanup_push(reader_cancelled, socket);
-    got = libc.recv(fd, &byte, 1, MSG_PEEK);
-    pthread_cleanup_pop(0);
-    int error = got < 0 ? errno : 0;
-    errno = saved;
-    if (error == EINTR || error == EAGAIN)
-        return -error;
-    return got > 0 ? WAIT_READY : WAIT_OVER;
-}
-
 int64_t monotonic_ns(void)
 {
     struct timespec now = {0};
@@ -66,12 +52,12 @@ int64_t monotonic_ns(void)
     return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
-static void learn_limit(struct wait_limit *limit, int fd)
+static void learn_limit(struct wait_limit *limit, int fd, int option)
 {
     struct timeval time = {0};
     socklen_t size = sizeof(time);
     limit->known = true;
-    if (libc.getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &time, &size) < 0)
+    if (libc.getsockopt(fd, SOL_SOCKET, option, &time, &size) < 0)
         return;
     int64_t microseconds = time.tv_sec * INT64_C(1000000) + time.tv_usec;
     limit->limited = microseconds != 0;
@@ -108,6 +94,76 @@ static bool handlers_restart(void)
     return true;
 }
 
+/* ---- leading ---- */
+
+static void leader_cancelled(void *socket)
+{
+    engine_leads_no_more();
+    engine_socket_drop(socket);
+}
+
+static void leading_reader_cancelled(void *socket)
+{
+    engine_reader_ends(socket);
+    leader_cancelled(socket);
+}
+
+static int lead_once(struct engine_socket *socket, int fd, enum engine_wait what,
+                     const struct wait_limit *limit)
+{
+    int waited;
+    pthread_cleanup_push(what == ENGINE_TO_RECEIVE ? leading_reader_cancelled : leader_cancelled,
+                         socket);
+    waited = engine_lead(socket, fd, what, limit->limited ? limit->end_ns : INT64_MAX, ppoll);
+    pthread_cleanup_pop(0);
+    return waited;
+}
+
+static int lead(struct engine_socket *socket, int fd, enum engine_wait what,
+                const struct wait_limit *limit)
+{
+    int waited, saved = errno;
+    do
+        waited = lead_once(socket, fd, what, limit);
+    while (waited == -EINTR && !limit->limited && !limit->begun && handlers_restart());
+    errno = saved;
+    return waited;
+}
+
+/* ---- receiving ---- */
+
+static int peek(struct engine_socket *socket, int fd)
+{
+    char byte;
+    ssize_t got;
+    int saved = errno;
+    pthread_cleanup_push(reader_cancelled, socket);
+    got = libc.recv(fd, &byte, 1, MSG_PEEK);
+    pthread_cleanup_pop(0);
+    int error = got < 0 ? errno : 0;
+    errno = saved;
+    if (error == EINTR || error == EAGAIN)
+        return -error;
+    return got > 0 ? WAIT_READY : WAIT_OVER;
+}
+
+int wait_readable(struct engine_socket *socket, int fd)
+{
+    struct wait_limit limit = {0};
+    learn_limit(&limit, fd, SO_RCVTIMEO);
+    int waited = lead(socket, fd, ENGINE_TO_RECEIVE, &limit);
+    return waited == -EBUSY ? peek(socket, fd) : waited;
+}
+
+int wait_acceptable(struct engine_socket *socket, int fd)
+{
+    struct wait_limit limit = {0};
+    learn_limit(&limit, fd, SO_RCVTIMEO);
+    return lead(socket, fd, ENGINE_TO_ACCEPT, &limit);
+}
+
+/* ---- sending ---- */
+
 /* ppoll() for POLLOUT that gives the reference back when the thread is cancelled. */
 static int poll_writable(struct engine_socket *socket, struct pollfd *wanted,
                          const struct timespec *left)
@@ -122,8 +178,6 @@ static int poll_writable(struct engine_socket *socket, struct pollfd *wanted,
 static int wait_writable_once(struct engine_socket *socket, int fd, struct wait_limit *limit)
 {
     struct pollfd wanted = {.fd = fd, .events = POLLOUT};
-    if (!limit->known)
-        learn_limit(limit, fd);
     int64_t left_ns = limit->limited ? limit->end_ns - monotonic_ns() : 0;
     if (left_ns < 0)
         return -EAGAIN;
@@ -140,6 +194,14 @@ int wait_writable(struct engine_socket *socket, int fd, struct wait_limit *limit
 {
     int saved = errno;
     int waited;
+    if (!limit->known)
+        learn_limit(limit, fd, SO_SNDTIMEO);
+    waited = lead(socket, fd, ENGINE_TO_SEND, limit);
+    if (waited != -EBUSY)
+        return waited;
+    waited = engine_show_full(socket, fd);
+    if (waited < 0)
+        return waited;
     do
         waited = wait_writable_once(socket, fd, limit);
     while (waited == -EINTR && !limit->limited && !limit->begun && handlers_restart());

@@ -8,10 +8,10 @@
  * byte; the answer, for all but the wake, is a struct control_reply. One lock lets one exchange
  * take place at a time.
  *
- * The program's end of the channel is the one descriptor of ours in the program's table. It lies at
- * a high number, so that low ones come out as they would without us, but not so high that the table
- * of every forked child grows by it. A program can close it behind our back, and the number can
- * become another file: before anything is written there, its inode is compared.
+ * The program's end of the channel, and a duplicate of the device, are the descriptors of ours in the program's
+ * table. They lie at high numbers, so that low ones come out as they would without us, but not so high that the
+ * table of every forked child grows by it. A program can close them behind our back, and the number can become
+ * another file: before anything is written there, its inode is compared.
  */
 #include "state.h"
 
@@ -22,19 +22,25 @@
 
 enum { HIGHEST_DESCRIPTOR = 1022, STACK_BYTES = 256 * 1024, LARGE_STACK_BYTES = 64 << 20 };
 
+/* A descriptor of ours in the program's table; which file it must be is written before it is there. */
+struct guarded {
+    atomic_int fd; /* -1 = none */
+    uint64_t device, inode;
+};
+
 static pthread_mutex_t control_lock = PTHREAD_MUTEX_INITIALIZER;
-static atomic_int program_end = -1;
-static uint64_t program_inode;
+static struct guarded channel_end = {.fd = -1}, device_here = {.fd = -1};
 static bool lost_told;
 
 bool engine_owns_descriptor(int fd)
 {
-    return fd >= 0 && fd == atomic_load_explicit(&program_end, memory_order_relaxed);
+    return fd >= 0 && (fd == atomic_load_explicit(&channel_end.fd, memory_order_relaxed) ||
+                       fd == atomic_load_explicit(&device_here.fd, memory_order_relaxed));
 }
 
 bool control_running(void)
 {
-    return atomic_load(&program_end) >= 0;
+    return atomic_load(&channel_end.fd) >= 0;
 }
 
 /* ---- the channel ---- */
@@ -56,18 +62,47 @@ static int move_up(int fd)
     return moved;
 }
 
-static uint64_t inode_of(int fd)
+/* Keeps a descriptor, at a high number. */
+static void guard(struct guarded *guarded, int fd)
 {
+    struct stat status = {0};
+
+    fd = move_up(fd);
+    sys_fstat(fd, &status);
+    guarded->device = status.st_dev;
+    guarded->inode = status.st_ino;
+    atomic_store(&guarded->fd, fd);
+}
+
+/* The descriptor, -1 when there is none or its number is another file's by now. */
+static int intact(const struct guarded *guarded)
+{
+    int fd = atomic_load(&guarded->fd);
     struct stat status;
 
-    return sys_fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode) ? status.st_ino : 0;
+    if (fd < 0 || sys_fstat(fd, &status) || status.st_ino != guarded->inode ||
+        status.st_dev != guarded->device)
+        return -1;
+    return fd;
+}
+
+static void forget(struct guarded *guarded)
+{
+    int fd = intact(guarded);
+
+    atomic_store(&guarded->fd, -1);
+    if (fd >= 0)
+        sys_close(fd);
 }
 
 bool control_reaches_engine(void)
 {
-    int fd = atomic_load(&program_end);
+    return intact(&channel_end) >= 0;
+}
 
-    return fd >= 0 && inode_of(fd) == program_inode;
+int control_device(void)
+{
+    return intact(&device_here);
 }
 
 /* True while the descriptor is the channel and not what got its number later. */
@@ -79,7 +114,7 @@ static bool channel_intact(void)
         engine_log(ENGINE_ERROR,
                    "the program closed descriptor %d, which was the engine's: "
                    "its connections are cut off",
-                   atomic_load(&program_end));
+                   atomic_load(&channel_end.fd));
     lost_told = true;
     return false;
 }
@@ -91,7 +126,7 @@ static int receive_reply(struct control_reply *reply, int *fd)
     long len;
 
     do
-        len = sys_receive_passed(program_end, reply, sizeof *reply, fds, 0);
+        len = sys_receive_passed(channel_end.fd, reply, sizeof *reply, fds, 0);
     while (len == -EINTR);
     *fd = fds[0];
     if (len != sizeof *reply)
@@ -118,7 +153,7 @@ static int send_request(enum control_request request, int fd)
 {
     uint8_t byte = (uint8_t)request;
 
-    return send_message(program_end, &byte, sizeof byte, fd);
+    return send_message(channel_end.fd, &byte, sizeof byte, fd);
 }
 
 /* Asks, with a descriptor unless it is -1, and waits for the answer. */
@@ -150,6 +185,21 @@ int control_bridge(int fd)
 
     sys_block_signals(signals);
     return result;
+}
+
+int control_open_device(void)
+{
+    struct control_reply reply;
+    int fd = -1, error = call(CONTROL_DEVICE, -1, &reply, &fd);
+
+    pthread_mutex_lock(&control_lock);
+    if (fd >= 0 && atomic_load(&device_here.fd) < 0)
+        guard(&device_here, fd);
+    else if (fd >= 0)
+        sys_close(fd);
+    pthread_mutex_unlock(&control_lock);
+    /* Without room for the duplicate the engine's thread alone uses the device. */
+    return error == -EMFILE && engine.stack ? 0 : error;
 }
 
 void control_wake(void)
@@ -187,19 +237,15 @@ static int start(void)
 
     if (error)
         return error;
-    ends[0] = move_up(ends[0]);
-    ends[1] = move_up(ends[1]);
-    program_inode = inode_of(ends[0]);
     sys_getrandom(&engine.token, sizeof engine.token);
-    atomic_store(&program_end, ends[0]);
+    guard(&channel_end, ends[0]);
+    ends[1] = move_up(ends[1]);
     error = create_thread(ends[1]);
     if (!error)
         error = receive_reply(&ready, &ignored); /* the thread has a table of its own by now */
     sys_close(ends[1]);
-    if (error) {
-        atomic_store(&program_end, -1);
-        sys_close(ends[0]);
-    }
+    if (error)
+        forget(&channel_end);
     return error;
 }
 
@@ -255,7 +301,7 @@ static void serve(enum control_request request, int fd)
         break;
     case CONTROL_DEVICE:
         reply.result = engine_open_stack();
-        control_answer(&reply, -1);
+        control_answer(&reply, engine.direct ? engine.device.fd : -1);
         break;
     case CONTROL_BRIDGE:
         reply.result = desk_bridge(fd);
@@ -303,10 +349,8 @@ void control_fork_parent(void)
 
 void control_fork_child(void)
 {
-    int fd = atomic_exchange(&program_end, -1);
-
     pthread_mutex_init(&control_lock, NULL);
     lost_told = false;
-    if (fd >= 0 && inode_of(fd) == program_inode)
-        sys_close(fd);
+    forget(&channel_end);
+    forget(&device_here);
 }

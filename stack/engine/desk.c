@@ -159,6 +159,8 @@ static void answer(struct engine_socket *socket, const struct desk_request *requ
         break;
     case DESK_CONNECT:
         reply->result = engine_connect(socket, fd, &request->endpoint);
+        if (reply->result == -EINPROGRESS)
+            engine_show_full(socket, fd);
         break;
     case DESK_SHUTDOWN:
         reply->result = engine_shutdown(socket, fd, request->number);

@@ -494,13 +494,13 @@ uint32_t device_ask_mtu(const struct device *device)
     return mtu_bytes;
 }
 
-long device_read(const struct device *device, struct device_input *input)
+long device_read(const struct device *device, int fd, struct device_input *input)
 {
     long len;
 
     if (!device->offload)
-        return sys_read(device->fd, input->packet, sizeof input->packet);
-    len = sys_read(device->fd, &input->header, sizeof input->header + sizeof input->packet);
+        return sys_read(fd, input->packet, sizeof input->packet);
+    len = sys_read(fd, &input->header, sizeof input->header + sizeof input->packet);
     if (len < 0)
         return len;
     return len < (long)sizeof input->header ? 0 : len - (long)sizeof input->header;
@@ -551,10 +551,10 @@ void device_frame_packet(struct device_frame *frame, const struct utcp_packet *p
     }
 }
 
-int device_write(const struct device *device, const struct device_frame *frame)
+int device_write(const struct device *device, int fd, const struct device_frame *frame)
 {
     int skip = !device->offload;
-    long written = sys_writev(device->fd, frame->iov + skip, frame->iov_count - skip);
+    long written = sys_writev(fd, frame->iov + skip, frame->iov_count - skip);
 
     return written < 0 ? (int)written : 0;
 }

@@ -45,8 +45,9 @@ int device_open(struct device *device, const struct config *config, char *why, s
 /* The interface's MTU in bytes as it is now, 0 = it does not say. */
 uint32_t device_ask_mtu(const struct device *device);
 
-/* Length of the packet read, or a negative errno (-EAGAIN: none waits). */
-long device_read(const struct device *device, struct device_input *input);
+/* Through fd, the device's or a duplicate of it. Length of the packet read, or a negative errno (-EAGAIN: none
+ * waits). */
+long device_read(const struct device *device, int fd, struct device_input *input);
 
 /* True when the device vouches for the checksum of what it gave. */
 bool device_checksum_ok(const struct device *device, const struct device_input *input);
@@ -58,7 +59,7 @@ bool device_checksum_partial(const struct device *device, const struct virtio_ne
 void device_frame_packet(struct device_frame *frame, const struct utcp_packet *packet);
 void device_frame_bytes(struct device_frame *frame, const uint8_t *packet, size_t len);
 
-/* 0 or a negative errno (-EAGAIN: wait until it is writable). */
-int device_write(const struct device *device, const struct device_frame *frame);
+/* Through fd likewise. 0 or a negative errno (-EAGAIN: wait until it is writable). */
+int device_write(const struct device *device, int fd, const struct device_frame *frame);
 
 #endif

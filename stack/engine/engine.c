@@ -74,6 +74,8 @@ void engine_go_on_alone(void)
 {
     engine.alone = true;
     engine.gone = false;
+    engine.sending = false;
+    engine.leader = 0;
     for (struct engine_socket *socket = engine.sockets; socket; socket = socket->next) {
         socket->copying = 0;
         if (socket->ending)
@@ -81,7 +83,7 @@ void engine_go_on_alone(void)
     }
 }
 
-void engine_collect(void)
+void engine_collect_but(const struct engine_socket *led, unsigned wanted)
 {
     struct utcp_event event;
 
@@ -90,34 +92,59 @@ void engine_collect(void)
     while (utcp_next_event(engine.stack, &event)) {
         struct engine_socket *socket = event.user;
 
-        if (mirror_differs(socket, event.ready))
+        if (mirror_differs(socket, socket == led ? event.ready & ~wanted : event.ready))
             socket_mark(socket);
     }
+}
+
+void engine_collect(void)
+{
+    engine_collect_but(NULL, 0);
 }
 
 /* True when there is work before the thread would wake by itself. */
 static bool work_waits(void)
 {
-    if (engine.dirty)
+    if (engine.dirty || (traffic_may_send() && !engine.stalled))
         return true;
-    return engine.stack && (utcp_output_pending(engine.stack) ||
-                            utcp_next_deadline(engine.stack) < engine.wakes_at);
+    return engine.stack && utcp_next_deadline(engine.stack) < engine.wakes_at;
+}
+
+static bool on_engine_thread(void)
+{
+    return pthread_equal(pthread_self(), engine.thread);
+}
+
+/* What has come up is sent by this thread, so that no other has to be woken for it. */
+static void send_here(const struct engine_socket *led, unsigned wanted)
+{
+    if (!engine.direct || engine.stalled || engine.gone || !traffic_may_send() ||
+        on_engine_thread())
+        return;
+    traffic_transmit_here();
+    engine_collect_but(led, wanted);
 }
 
 /* The events are fetched even when the thread is awake: what a call has made of the mirror (filler
  * for a full buffer) must be what the core believes to have told, or it will not tell of the change
  * back. */
-void engine_unlock_waking(void)
+void engine_unlock_waking_but(const struct engine_socket *led, unsigned wanted)
 {
     bool wake;
 
-    engine_collect();
+    engine_collect_but(led, wanted);
+    send_here(led, wanted);
     wake = engine.asleep && work_waits();
     if (wake)
         engine.asleep = false;
     engine_unlock();
     if (wake)
         control_wake();
+}
+
+void engine_unlock_waking(void)
+{
+    engine_unlock_waking_but(NULL, 0);
 }
 
 int engine_enter(const struct engine_socket *socket, uint64_t *signals)
@@ -200,6 +227,7 @@ int engine_open_stack(void)
     }
     if (error && !engine.why[0])
         snprintf(engine.why, sizeof engine.why, "no stack: %s", strerrordesc_np(-error));
+    engine.direct = !error && engine.capture.fd < 0 && !engine.impair_in && !engine.impair_out;
     if (!error)
         link_open();
     if (!error)
@@ -251,8 +279,10 @@ void engine_turn(void)
 {
     utcp_time now;
 
-    if (engine.stack)
-        traffic_receive();
+    if (engine.stack) {
+        lead_settle();
+        lead_doubt(traffic_receive());
+    }
     now = engine_now();
     engine_lock();
     if (engine.stack)
@@ -312,20 +342,16 @@ static utcp_time earliest(utcp_time a, utcp_time b)
     return a < b ? a : b;
 }
 
-static bool output_waits(void)
-{
-    return engine.packet_active || (engine.stack && utcp_output_pending(engine.stack));
-}
-
 /* Decides, under the lock, until when nothing will happen; 0 = there is work now. From then on the
  * program's threads wake this one. */
 static utcp_time fall_asleep(utcp_time until)
 {
     engine_collect();
     engine.wakes_at = earliest(earliest(until, engine.retry_at), traffic_deadline());
+    engine.wakes_at = earliest(engine.wakes_at, engine.tick_at);
     if (engine.stack)
         engine.wakes_at = earliest(engine.wakes_at, utcp_next_deadline(engine.stack));
-    if (engine.readable || engine.dirty || (output_waits() && !engine.stalled))
+    if (engine.readable || engine.dirty || (traffic_may_send() && !engine.stalled))
         return 0;
     engine.asleep = true;
     return engine.wakes_at;
@@ -419,6 +445,7 @@ static void reset(void)
         .desk = -1,
         .link = -1,
         .retry_at = UTCP_NEVER,
+        .tick_at = UTCP_NEVER,
         .device.fd = -1,
         .capture.fd = -1,
     };
@@ -457,6 +484,7 @@ void engine_fork_child(void)
     reset();
     log_reset();
     pthread_mutex_init(&engine_mutex, NULL);
+    traffic_fork_child();
     control_fork_child();
     sys_block_signals(signals);
 }

@@ -18,6 +18,8 @@
 #ifndef UTCP_ENGINE_H
 #define UTCP_ENGINE_H
 
+#include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -147,8 +149,8 @@ bool engine_socket_is(struct engine_socket *socket, int fd);
 
 /*
  * Bind, listen, connect. Opening the device is part of these: -ENETDOWN (told on stderr) when there is
- * none. engine_connect() begins the handshake and returns -EINPROGRESS, after which the descriptor turns
- * writable when the handshake ended either way and engine_take_error() tells how; -EALREADY while it
+ * none. engine_connect() begins the handshake and returns -EINPROGRESS; after engine_show_full() the descriptor
+ * turns writable when the handshake ended either way and engine_take_error() tells how; -EALREADY while it
  * goes on; -EISCONN.
  */
 int engine_bind(struct engine_socket *socket, const struct engine_endpoint *local);
@@ -177,14 +179,17 @@ enum {
 /*
  * Copies as much as there is room for, or as there is, and returns at once with the count; 0 from
  * engine_receive() is the end of data. -EAGAIN when nothing could be moved: the descriptor is then
- * mirrored as not writable (not readable), so waiting on it with poll() is right. Errors:
+ * mirrored as not readable, so waiting on it with poll() is right; for sending, after engine_show_full(). Errors:
  * -EPIPE (sending after shutdown; raising SIGPIPE is the caller's), -ENOTCONN, or what ended the connection
  * (-ECONNRESET, -ETIMEDOUT, -EHOSTUNREACH ...: told once). -EFAULT for memory that is not there.
  */
-ssize_t engine_send(struct engine_socket *socket, int fd, const struct iovec *iov, int iov_count,
+ssize_t engine_send(struct engine_socket *socket, const struct iovec *iov, int iov_count,
                     unsigned flags);
 ssize_t engine_receive(struct engine_socket *socket, int fd, const struct iovec *iov, int iov_count,
                        unsigned flags);
+
+/* Makes the descriptor show that there is no room to send, until there is. For who does not wait in engine_lead(). */
+int engine_show_full(struct engine_socket *socket, int fd);
 
 /* The urgent byte (MSG_OOB): 1 = it is in *byte, 0 = it will not come any more; -EAGAIN = it is announced;
  * -EINVAL = there is none. */
@@ -192,6 +197,21 @@ int engine_receive_urgent(struct engine_socket *socket, int fd, char *byte, bool
 
 /* how is SHUT_RD, SHUT_WR or SHUT_RDWR. -ENOTCONN. */
 int engine_shutdown(struct engine_socket *socket, int fd, int how);
+
+/*
+ * Waits until a socket may have something to receive or to accept, or room to send, and drives the device
+ * meanwhile. end_ns is on CLOCK_MONOTONIC, INT64_MAX = never. A cancellation point through `poll`, which is
+ * libc's ppoll; engine_leads_no_more() must follow if it is cancelled there, and should when the thread is known to
+ * have left by longjmp(). Returns 0 when it is time to try again;
+ * -EAGAIN at end_ns; -EINTR; -EBUSY when another thread drives the device, or the descriptor itself shows
+ * something: then poll that.
+ */
+typedef int engine_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
+                         const sigset_t *signals);
+enum engine_wait { ENGINE_TO_RECEIVE, ENGINE_TO_ACCEPT, ENGINE_TO_SEND };
+int engine_lead(struct engine_socket *socket, int fd, enum engine_wait what, int64_t end_ns,
+                engine_ppoll *poll_call);
+void engine_leads_no_more(void);
 
 /* Around a wait for something to receive, and the engine_receive() that follows: if the descriptor is closed
  * meanwhile, what came can still be received. */

@@ -138,6 +138,15 @@ bool mirror_differs(const struct engine_socket *socket, unsigned ready)
            (shut_wanted(socket, ready) & ~socket->shut) || (ready & UTCP_ERR);
 }
 
+void mirror_review(struct engine_socket *socket)
+{
+    unsigned ready = socket->conn && socket->phase == SOCKET_ACTIVE ? utcp_ready(socket->conn) : 0;
+
+    if (socket->end >= 0 && !socket->bridged &&
+        (((ready & UTCP_IN) && !socket->has_byte) || ((ready & UTCP_OUT) && filled(socket))))
+        socket_mark(socket);
+}
+
 static bool send_byte(struct engine_socket *socket)
 {
     return sys_send(socket->end, filler, 1, MSG_DONTWAIT) == 1;

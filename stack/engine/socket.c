@@ -317,7 +317,7 @@ static int need_stack(void)
     if (pthread_equal(pthread_self(), engine.thread))
         return engine_open_stack() ? -ENETDOWN : 0; /* asked at the desk */
     signals = sys_block_signals(UINT64_MAX);
-    error = control_call(CONTROL_DEVICE, NULL, NULL);
+    error = control_open_device();
     sys_block_signals(signals);
     if (!error)
         return 0;
@@ -390,7 +390,7 @@ int engine_listen(struct engine_socket *socket, int fd, int backlog)
     return error;
 }
 
-static int connect_locked(struct engine_socket *socket, int fd, const struct utcp_endpoint *remote)
+static int connect_locked(struct engine_socket *socket, const struct utcp_endpoint *remote)
 {
     int error;
 
@@ -401,8 +401,7 @@ static int connect_locked(struct engine_socket *socket, int fd, const struct utc
     if (error)
         return error;
     socket->phase = SOCKET_ACTIVE;
-    error = mirror_fill(socket, fd);
-    return error ? error : -EINPROGRESS;
+    return -EINPROGRESS;
 }
 
 int engine_connect(struct engine_socket *socket, int fd, const struct engine_endpoint *remote)
@@ -416,7 +415,7 @@ int engine_connect(struct engine_socket *socket, int fd, const struct engine_end
     error = enter_with_conn(socket, &signals);
     if (error)
         return error;
-    error = connect_locked(socket, fd, &endpoint);
+    error = connect_locked(socket, &endpoint);
     engine_leave(signals);
     return error;
 }
@@ -542,7 +541,9 @@ static bool reader_comes(const struct engine_socket *socket)
 {
     utcp_time now = engine_now();
 
-    if (!atomic_load(&socket->readers) || now >= socket->hung_up_at + READER_LIMIT)
+    bool comes = atomic_load(&socket->readers) && now < socket->hung_up_at + READER_LIMIT;
+
+    if (!comes && !lead_is_of(socket))
         return false;
     engine.retry_at = now + READER_LIMIT / 5;
     return true;

@@ -6,7 +6,8 @@
  *
  *	struct engine, first part	written before the thread starts, then only read
  *	struct engine, second part	under the lock
- *	struct engine, third part	the engine's thread only
+ *	struct engine, third part	the engine's thread only, but for what has to do with sending
+ *					and receiving, which is of the thread that does (traffic.c)
  *	struct engine_socket		under the lock, but for `life` (atomic)
  *
  * Lock order: control_lock, then a socket's send_lock or receive_lock, then the engine's lock. All of
@@ -105,6 +106,17 @@ struct engine {
     utcp_time wakes_at; /* by itself */
     utcp_time retry_at; /* when to try again to hand out connections, and to close */
     atomic_bool gone;   /* after the farewell */
+    bool sending;       /* a thread is between core and device: frame, packet and cut are its own */
+    atomic_bool direct; /* the program's threads may use the device */
+
+    /* lead.c */
+    _Atomic uint64_t leader;       /* the number of the lead there is, 0 = nobody leads */
+    uint64_t leads;                /* how many there were */
+    _Atomic pthread_t leading;     /* who had the last, and ... */
+    struct engine_socket *led;     /* for which socket */
+    uint64_t turns;                /* how often a leader has read something */
+    bool yields;                   /* the engine's thread does not watch the device */
+    struct engine_socket *late;    /* to be shown with the next tick, NULL = none */
     struct utcp_counters counters; /* as of the farewell */
 
     pthread_t thread;
@@ -116,9 +128,12 @@ struct engine {
     bool exec_holds;         /* the lock is held by a thread that is executing a program */
     int epoll;
     int control;
-    int desk;           /* where other processes ask, -1 = nowhere */
-    int link;           /* tells of changes of the interface, -1 = nobody does */
-    bool readable;      /* the device has more */
+    int desk;          /* where other processes ask, -1 = nowhere */
+    int link;          /* tells of changes of the interface, -1 = nobody does */
+    bool readable;     /* the device has more */
+    bool doubts;       /* ... but it was a leader's to read */
+    utcp_time tick_at; /* when to look at the leader again */
+    uint64_t turns_seen;
     bool stalled;       /* the device takes no more: the frame waits */
     bool frame_ready;   /* frame is to be written */
     bool packet_active; /* packet is being written or cut */
@@ -161,6 +176,11 @@ void engine_go_on_alone(void);
 
 /* Moves the core's events to the list of sockets to mirror. Under the lock. */
 void engine_collect(void);
+
+/* The same, on behalf of a thread that leads: that one socket has what is wanted (enum utcp_ready) need not be
+ * shown, for the thread is about to take it. */
+void engine_collect_but(const struct engine_socket *led, unsigned wanted);
+void engine_unlock_waking_but(const struct engine_socket *led, unsigned wanted);
 
 /* The thread's body; argument is the engine's end of the control channel. */
 void *engine_thread(void *argument);
@@ -208,6 +228,12 @@ bool control_reaches_engine(void);
 /* Wakes the thread. */
 void control_wake(void);
 
+/* Lets the thread open the device, and keeps a duplicate of it for the program's threads. 0 or a negative errno. */
+int control_open_device(void);
+
+/* That duplicate, -1 = there is none, or the number is another file's by now. */
+int control_device(void);
+
 /* True when an engine's thread has been started in this process. */
 bool control_running(void);
 
@@ -232,6 +258,10 @@ void mirror_close(struct engine_socket *socket);
 
 /* True when `ready` is not what the program's end shows. */
 bool mirror_differs(const struct engine_socket *socket, unsigned ready);
+
+/* Puts the socket on the list of those to mirror if its program's end does not show that there is something to
+ * receive, or room to send. */
+void mirror_review(struct engine_socket *socket);
 
 /* Makes the program's end show what the connection is ready for. On the engine's thread. */
 void mirror_sync(struct engine_socket *socket);
@@ -358,12 +388,26 @@ struct engine_socket *foreign_socket(int fd, uint64_t token, struct engine_socke
 /* Sends waiting connections through the listener's pair. On the engine's thread. */
 void socket_offer_connections(struct engine_socket *listener);
 
-/* ---- traffic.c: packets between device and core. On the engine's thread, without the lock. ----
- */
+/* ---- traffic.c: packets between device and core ---- */
 
+/* On the engine's thread, without the lock. traffic_receive() is true when there was something. */
 int traffic_open(void);
-void traffic_receive(void);
+bool traffic_receive(void);
 void traffic_transmit(void);
+
+/* Reads on a program's thread, through its descriptor of the device; returns how many packets. */
+unsigned traffic_receive_here(int fd);
+
+/* Watches the device for what the engine's thread waits for. On that thread. */
+void traffic_watch(void);
+
+void traffic_fork_child(void);
+
+/* True when the core has something to send that no other thread is sending. Under the lock. */
+bool traffic_may_send(void);
+
+/* Sends it on a program's thread. The lock is dropped meanwhile, and held again at the end. */
+void traffic_transmit_here(void);
 
 /* Resets a connection's peer past all queues, for a keeper that can trust nothing else. */
 void traffic_reset(struct utcp_conn *conn);
@@ -373,6 +417,20 @@ utcp_time traffic_deadline(void);
 
 /* True when packets wait to be written or to leave the impairment. */
 bool traffic_waiting(void);
+
+/* ---- lead.c: threads that drive the device while they wait ---- */
+
+/* Settles whether the device is the engine's thread's to read now. On that thread, without the lock. */
+void lead_settle(void);
+
+/* Says whether anything was read then: if so where nothing should have been, nobody leads. */
+void lead_doubt(bool found);
+
+/* True when a thread leads that waits for this socket. Under the lock. */
+bool lead_is_of(const struct engine_socket *socket);
+
+/* After a thread has received or sent: what it left has to show. Under the lock. */
+void lead_review(struct engine_socket *socket);
 
 /* ---- link.c: the interface's MTU. On the engine's thread, without the lock. ---- */
 

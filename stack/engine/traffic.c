@@ -11,7 +11,11 @@
  * one frame at most between core and device; when the device takes no more, it waits there and
  * nothing more is pulled, so the core keeps its queues and its say over what goes first.
  *
- * The lock is held while the core is called, not while the device is.
+ * The lock is held while the core is called, not while the device is. Whoever made the core want to send, sends:
+ * a program's thread on its way out of a call, through its own descriptor of the device, or the engine's thread.
+ * Only one does at a time, so that packets keep their order (engine.sending), and then sends for the others, too.
+ * Capture, impairment and a device that takes no more are left to the engine's thread. So it is with reading: the
+ * engine's thread does, or one that waits for its socket (lead.c).
  */
 #include "state.h"
 
@@ -22,7 +26,9 @@
 #include <string.h>
 
 /* Packets in one go before the other direction, the clock and the sockets get their turn. */
-enum { BATCH = 64 };
+enum { BATCH = 64, BATCH_HERE = 8 };
+
+static pthread_mutex_t input_mutex = PTHREAD_MUTEX_INITIALIZER;
 
 static struct impair *make_impairment(enum impair_direction direction)
 {
@@ -121,9 +127,9 @@ static void hand_in(const uint8_t *packet, size_t len, unsigned flags, utcp_time
 }
 
 /* Reads one packet; false when none waits. */
-static bool receive_one(void)
+static bool receive_one(int fd)
 {
-    long len = device_read(&engine.device, engine.input);
+    long len = device_read(&engine.device, fd, engine.input);
     unsigned flags;
     utcp_time now;
 
@@ -151,12 +157,48 @@ static void receive_impaired(void)
         hand_in(packet, len, flags, now);
 }
 
-void traffic_receive(void)
+/* The order of packets is kept, and the buffer is one thread's at a time. */
+static void input_lock(void)
 {
-    for (int i = 0; engine.readable && i < BATCH; i++)
-        engine.readable = receive_one();
+    if (!engine.alone)
+        pthread_mutex_lock(&input_mutex);
+}
+
+static void input_unlock(void)
+{
+    if (!engine.alone)
+        pthread_mutex_unlock(&input_mutex);
+}
+
+void traffic_fork_child(void)
+{
+    pthread_mutex_init(&input_mutex, NULL);
+}
+
+bool traffic_receive(void)
+{
+    int count = 0;
+
+    input_lock();
+    while (engine.readable && count < BATCH) {
+        engine.readable = receive_one(engine.device.fd);
+        count += engine.readable;
+    }
     if (engine.impair_in)
         receive_impaired();
+    input_unlock();
+    return count > 0;
+}
+
+unsigned traffic_receive_here(int fd)
+{
+    unsigned count = 0;
+
+    input_lock();
+    while (count < BATCH_HERE && receive_one(fd))
+        count++;
+    input_unlock();
+    return count;
 }
 
 /* ---- outward ---- */
@@ -228,13 +270,13 @@ static bool next_frame(void)
     return engine.device.offload ? next_whole_frame() : next_cut_frame();
 }
 
-static void watch_output(bool wanted)
+void traffic_watch(void)
 {
-    struct epoll_event event = {.events = EPOLLIN | (wanted ? EPOLLOUT : 0),
+    struct epoll_event event = {.events =
+                                    (engine.yields ? 0 : EPOLLIN) | (engine.stalled ? EPOLLOUT : 0),
                                 .data.ptr = &engine.device};
 
     sys_epoll_ctl(engine.epoll, EPOLL_CTL_MOD, engine.device.fd, &event);
-    engine.stalled = wanted;
 }
 
 static void capture_output(void)
@@ -248,33 +290,75 @@ static void capture_output(void)
 
 /* Writes the frame; false when the device takes none now. A frame that it refuses for another
  * reason (the interface went down) is lost, as on any link. */
-static bool write_frame(void)
+static bool write_frame(int fd)
 {
-    int error = device_write(&engine.device, &engine.frame);
+    int error = device_write(&engine.device, fd, &engine.frame);
 
-    if (error == -EAGAIN || error == -ENOBUFS) {
-        watch_output(true);
+    if (error == -EAGAIN || error == -ENOBUFS)
         return false;
-    }
     if (error)
         engine_log(ENGINE_DEBUG, "%s refused a packet: %s", engine.device.name,
                    strerrordesc_np(-error));
     else
         capture_output();
-    if (engine.stalled)
-        watch_output(false);
     return true;
 }
 
-void traffic_transmit(void)
+/* False when the device takes no more. */
+static bool send_frames(int fd)
 {
     for (int i = 0; i < BATCH; i++) {
         if (!engine.frame_ready)
             engine.frame_ready = next_frame();
-        if (!engine.frame_ready || !write_frame())
-            return;
+        if (!engine.frame_ready)
+            return true;
+        if (!write_frame(fd))
+            return false;
         engine.frame_ready = false;
     }
+    return true;
+}
+
+bool traffic_may_send(void)
+{
+    return engine.stack && !engine.sending &&
+           (engine.frame_ready || engine.packet_active || utcp_output_pending(engine.stack));
+}
+
+void traffic_transmit(void)
+{
+    bool stalled;
+
+    engine_lock();
+    if (engine.sending) {
+        engine_unlock();
+        return;
+    }
+    engine.sending = true;
+    engine_unlock();
+    stalled = !send_frames(engine.device.fd);
+    engine_lock();
+    engine.sending = false;
+    if (engine.stalled != stalled) {
+        engine.stalled = stalled;
+        traffic_watch();
+    }
+    engine_unlock();
+}
+
+void traffic_transmit_here(void)
+{
+    int fd;
+
+    engine.sending = true;
+    engine_unlock();
+    fd = control_device();
+    if (fd >= 0)
+        send_frames(fd);
+    else
+        engine.direct = false;
+    engine_lock();
+    engine.sending = false;
 }
 
 void traffic_reset(struct utcp_conn *conn)
@@ -286,7 +370,7 @@ void traffic_reset(struct utcp_conn *conn)
         return;
     len = utcp_cut_next(&packet, &offset, engine.cut);
     device_frame_bytes(&engine.frame, engine.cut, len);
-    write_frame();
+    write_frame(engine.device.fd);
 }
 
 utcp_time traffic_deadline(void)

@@ -5,9 +5,9 @@
  * Copying needs no lock but the socket's own: the core says where there is room or data, the
  * engine's lock is dropped for the copy, and taken again to commit it. Both loops go on until the
  * program's buffer is used up or the core has no more, and find that out under the lock; so the
- * descriptor can be mirrored as not writable or not readable at that very moment, and no event is
- * missed. It follows that a short count means "that was all", on which edge-triggered programs
- * rely.
+ * descriptor can be mirrored as not readable at that very moment, and no event is missed. It follows that a short
+ * count means "that was all", on which edge-triggered programs rely. That it is not writable need not show while
+ * the caller waits by itself; where room comes before it is shown, it is shown to come.
  */
 #include "state.h"
 
@@ -103,20 +103,16 @@ static bool error_waits(const struct engine_socket *socket)
     return utcp_ready(socket->conn) & UTCP_ERR;
 }
 
-/* Finds room, under the lock. Where there is none, the descriptor is made to show it. */
-static long send_space(struct engine_socket *socket, int fd, struct utcp_slice space[2])
+/* Finds room, under the lock. */
+static long send_space(struct engine_socket *socket, struct utcp_slice space[2])
 {
     long room = -EPIPE;
-    int error;
 
     if (socket->bridged)
         return -EREMOTE;
     if (socket->conn && !engine.gone)
         room = utcp_send_space(socket->conn, space);
-    if (room != -EAGAIN && room != 0)
-        return room;
-    error = mirror_fill(socket, fd);
-    return error ? error : -EAGAIN;
+    return room != 0 ? room : -EAGAIN;
 }
 
 /* A record ends where the program's bytes do, and the last of them is the urgent one. */
@@ -127,8 +123,7 @@ static unsigned commit_flags(unsigned flags, const struct cursor *cursor)
     return send_flags_to_core(flags);
 }
 
-static ssize_t send_locked(struct engine_socket *socket, int fd, struct cursor *cursor,
-                           unsigned flags)
+static ssize_t send_locked(struct engine_socket *socket, struct cursor *cursor, unsigned flags)
 {
     struct utcp_slice space[2] = {0};
     ssize_t sent = 0;
@@ -137,7 +132,7 @@ static ssize_t send_locked(struct engine_socket *socket, int fd, struct cursor *
     do {
         size_t len;
 
-        room = send_space(socket, fd, space);
+        room = send_space(socket, space);
         if (room > 0 && cursor->faults)
             room = -EFAULT;
         if (room < 0)
@@ -153,7 +148,7 @@ static ssize_t send_locked(struct engine_socket *socket, int fd, struct cursor *
     return sent || room >= 0 ? sent : room;
 }
 
-ssize_t engine_send(struct engine_socket *socket, int fd, const struct iovec *iov, int iov_count,
+ssize_t engine_send(struct engine_socket *socket, const struct iovec *iov, int iov_count,
                     unsigned flags)
 {
     struct cursor cursor = cursor_at_start(iov, iov_count);
@@ -164,11 +159,29 @@ ssize_t engine_send(struct engine_socket *socket, int fd, const struct iovec *io
     signals = sys_block_signals(UINT64_MAX);
     pthread_mutex_lock(&socket->send_lock);
     engine_lock();
-    result = send_locked(socket, fd, &cursor, flags);
+    result = send_locked(socket, &cursor, flags);
+    lead_review(socket);
     engine_unlock_waking();
     pthread_mutex_unlock(&socket->send_lock);
     sys_block_signals(signals);
     return result;
+}
+
+int engine_show_full(struct engine_socket *socket, int fd)
+{
+    uint64_t signals;
+    int error;
+
+    if (socket->home || engine_is_bridged(socket))
+        return 0;
+    error = engine_enter(socket, &signals);
+    if (error)
+        return error;
+    if (!socket->bridged)
+        error = mirror_fill(socket, fd);
+    mirror_review(socket);
+    engine_leave(signals);
+    return error;
 }
 
 /* Finds what there is, under the lock. Where there is nothing, the descriptor is made to show it.
@@ -228,6 +241,7 @@ ssize_t engine_receive(struct engine_socket *socket, int fd, const struct iovec 
     pthread_mutex_lock(&socket->receive_lock);
     engine_lock();
     result = receive_locked(socket, fd, &cursor, flags);
+    lead_review(socket);
     engine_unlock_waking();
     pthread_mutex_unlock(&socket->receive_lock);
     sys_block_signals(signals);

@@ -51,3 +51,11 @@ int64_t monotonic_ns(void)
     world_unlock();
     return (int64_t)now;
 }
+
+/* accept() waits by itself. */
+int wait_acceptable(struct engine_socket *socket, int fd)
+{
+    (void)socket;
+    (void)fd;
+    return -EBUSY;
+}
