@@ -63,7 +63,8 @@ static bool begin(struct lead *lead)
     leads = engine.direct && !engine.gone && !engine.alone && lead->socket->conn &&
             (!engine.leader || pthread_equal(engine.leading, pthread_self()));
     if (leads) {
-        lead->number = engine.leader = ++engine.leads;
+        lead->number = ++engine.leads;
+        engine.leader = lead->number;
         engine.leading = pthread_self();
         engine.led = lead->socket;
     }
