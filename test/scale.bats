@@ -73,7 +73,9 @@ anonymous_kb() {
     kernel_serves
     run -0 ours "$CROWD" turns 20000 $KERNEL 5000
     read -r own all resident_kb <<<"$output"
-    assert_equal "$own $all" '0 0'
+    assert_equal "$own" 0
+    # As many spare sockets are kept at most, each with one end.
+    [ "$all" -le 16 ]
     # A connection has more than 1,000 bytes; so much may be touched for other reasons.
     [ "$resident_kb" -lt 2048 ]
 }

@@ -8,25 +8,18 @@
  * byte; the answer, for all but the wake, is a struct control_reply. One lock lets one exchange
  * take place at a time.
  *
- * The program's end of the channel, and a duplicate of the device, are the descriptors of ours in the program's
- * table. They lie at high numbers, so that low ones come out as they would without us, but not so high that the
- * table of every forked child grows by it. A program can close them behind our back, and the number can become
- * another file: before anything is written there, its inode is compared.
+ * The program's end of the channel is in the program's table, as are a duplicate of the device and the channel of
+ * spare sockets (guarded.c).
  */
 #include "state.h"
 
+#include "guarded.h"
 #include "sys.h"
 
 #include <errno.h>
 #include <string.h>
 
-enum { HIGHEST_DESCRIPTOR = 1022, STACK_BYTES = 256 * 1024, LARGE_STACK_BYTES = 64 << 20 };
-
-/* A descriptor of ours in the program's table; which file it must be is written before it is there. */
-struct guarded {
-    atomic_int fd; /* -1 = none */
-    uint64_t device, inode;
-};
+enum { STACK_BYTES = 256 * 1024, LARGE_STACK_BYTES = 64 << 20 };
 
 static pthread_mutex_t control_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct guarded channel_end = {.fd = -1}, device_here = {.fd = -1};
@@ -34,8 +27,8 @@ static bool lost_told;
 
 bool engine_owns_descriptor(int fd)
 {
-    return fd >= 0 && (fd == atomic_load_explicit(&channel_end.fd, memory_order_relaxed) ||
-                       fd == atomic_load_explicit(&device_here.fd, memory_order_relaxed));
+    return fd >= 0 && (guarded_is(&channel_end, fd) || guarded_is(&device_here, fd) ||
+                       guarded_is(&engine_spares, fd));
 }
 
 bool control_running(void)
@@ -45,64 +38,14 @@ bool control_running(void)
 
 /* ---- the channel ---- */
 
-/* Moves a descriptor to the highest number that is free. */
-static int move_up(int fd)
-{
-    struct rlimit limit = {.rlim_cur = 1024};
-    int moved = -EMFILE;
-    long number;
-
-    sys_getrlimit(RLIMIT_NOFILE, &limit);
-    number = limit.rlim_cur > HIGHEST_DESCRIPTOR ? HIGHEST_DESCRIPTOR : (long)limit.rlim_cur - 1;
-    for (; moved < 0 && number > fd; number--)
-        moved = sys_fcntl(fd, F_DUPFD_CLOEXEC, number);
-    if (moved < 0)
-        return fd;
-    sys_close(fd);
-    return moved;
-}
-
-/* Keeps a descriptor, at a high number. */
-static void guard(struct guarded *guarded, int fd)
-{
-    struct stat status = {0};
-
-    fd = move_up(fd);
-    sys_fstat(fd, &status);
-    guarded->device = status.st_dev;
-    guarded->inode = status.st_ino;
-    atomic_store(&guarded->fd, fd);
-}
-
-/* The descriptor, -1 when there is none or its number is another file's by now. */
-static int intact(const struct guarded *guarded)
-{
-    int fd = atomic_load(&guarded->fd);
-    struct stat status;
-
-    if (fd < 0 || sys_fstat(fd, &status) || status.st_ino != guarded->inode ||
-        status.st_dev != guarded->device)
-        return -1;
-    return fd;
-}
-
-static void forget(struct guarded *guarded)
-{
-    int fd = intact(guarded);
-
-    atomic_store(&guarded->fd, -1);
-    if (fd >= 0)
-        sys_close(fd);
-}
-
 bool control_reaches_engine(void)
 {
-    return intact(&channel_end) >= 0;
+    return guarded_intact(&channel_end) >= 0;
 }
 
 int control_device(void)
 {
-    return intact(&device_here);
+    return guarded_intact(&device_here);
 }
 
 /* True while the descriptor is the channel and not what got its number later. */
@@ -194,7 +137,7 @@ int control_open_device(void)
 
     pthread_mutex_lock(&control_lock);
     if (fd >= 0 && atomic_load(&device_here.fd) < 0)
-        guard(&device_here, fd);
+        guarded_keep(&device_here, fd);
     else if (fd >= 0)
         sys_close(fd);
     pthread_mutex_unlock(&control_lock);
@@ -238,14 +181,14 @@ static int start(void)
     if (error)
         return error;
     sys_getrandom(&engine.token, sizeof engine.token);
-    guard(&channel_end, ends[0]);
-    ends[1] = move_up(ends[1]);
+    guarded_keep(&channel_end, ends[0]);
+    ends[1] = guarded_move_up(ends[1]);
     error = create_thread(ends[1]);
     if (!error)
         error = receive_reply(&ready, &ignored); /* the thread has a table of its own by now */
     sys_close(ends[1]);
     if (error)
-        forget(&channel_end);
+        guarded_forget(&channel_end);
     return error;
 }
 
@@ -269,23 +212,31 @@ void control_answer(const struct control_reply *reply, int fd)
     send_message(engine.control, reply, sizeof *reply, fd);
 }
 
-static void serve_socket(void)
+/* Answers with a descriptor that is the program's from then on. */
+static void hand_over(const struct control_reply *reply, int fd)
 {
-    struct control_reply reply = {.result = -ENOMEM};
-    int fd = -1;
-
-    engine_lock();
-    reply.socket = socket_new();
-    if (reply.socket) {
-        reply.result = mirror_open(reply.socket, &fd);
-        reply.socket->delivered = true;
-        if (reply.result)
-            socket_release(reply.socket);
-    }
-    engine_unlock();
-    control_answer(&reply, fd);
+    control_answer(reply, fd);
     if (fd >= 0)
         sys_close(fd);
+}
+
+static void serve_socket(void)
+{
+    struct control_reply reply = {0};
+    int fd = -1;
+
+    reply.result = socket_make(&reply.socket, &fd);
+    spares_short();
+    hand_over(&reply, fd);
+}
+
+static void serve_spares(void)
+{
+    struct control_reply reply = {0};
+    int fd = -1;
+
+    spares_open(&fd);
+    hand_over(&reply, fd);
 }
 
 /* With the descriptor that came along, or -1. */
@@ -298,6 +249,9 @@ static void serve(enum control_request request, int fd)
         break;
     case CONTROL_SOCKET:
         serve_socket();
+        break;
+    case CONTROL_SPARES:
+        serve_spares();
         break;
     case CONTROL_DEVICE:
         reply.result = engine_open_stack();
@@ -351,6 +305,7 @@ void control_fork_child(void)
 {
     pthread_mutex_init(&control_lock, NULL);
     lost_told = false;
-    forget(&channel_end);
-    forget(&device_here);
+    guarded_forget(&channel_end);
+    guarded_forget(&device_here);
+    spares_fork_child();
 }

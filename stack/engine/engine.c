@@ -39,7 +39,8 @@ enum {
 struct engine engine;
 _Atomic uint32_t engine_generation = 1;
 
-static pthread_mutex_t engine_mutex = PTHREAD_MUTEX_INITIALIZER;
+/* It is held for a microsecond or so: less than it takes to sleep and be woken. */
+static pthread_mutex_t engine_mutex = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
 static uint64_t fork_signals; /* of the thread that forks, under the lock */
 
 /* ---- time and lock ---- */
@@ -293,6 +294,7 @@ void engine_turn(void)
     engine_unlock();
     if (engine.stack)
         traffic_transmit();
+    spares_refill();
 }
 
 static bool hung_up(const struct engine_socket *socket, uint32_t events)
@@ -351,7 +353,7 @@ static utcp_time fall_asleep(utcp_time until)
     engine.wakes_at = earliest(engine.wakes_at, engine.tick_at);
     if (engine.stack)
         engine.wakes_at = earliest(engine.wakes_at, utcp_next_deadline(engine.stack));
-    if (engine.readable || engine.dirty || (traffic_may_send() && !engine.stalled))
+    if (engine.readable || engine.dirty || spares_low() || (traffic_may_send() && !engine.stalled))
         return 0;
     engine.asleep = true;
     return engine.wakes_at;
@@ -443,6 +445,7 @@ static void reset(void)
         .epoll = -1,
         .control = -1,
         .desk = -1,
+        .spares = -1,
         .link = -1,
         .retry_at = UTCP_NEVER,
         .tick_at = UTCP_NEVER,
@@ -483,7 +486,7 @@ void engine_fork_child(void)
     atomic_fetch_add(&engine_generation, 1);
     reset();
     log_reset();
-    pthread_mutex_init(&engine_mutex, NULL);
+    engine_mutex = (pthread_mutex_t)PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
     traffic_fork_child();
     control_fork_child();
     sys_block_signals(signals);

@@ -77,7 +77,7 @@ static void summarise(void)
 static bool has_open_end(void)
 {
     for (const struct engine_socket *socket = engine.sockets; socket; socket = socket->next) {
-        if (socket->end >= 0)
+        if (socket->end >= 0 && !socket->spare)
             return true;
     }
     return false;

@@ -49,6 +49,22 @@ struct engine_socket *socket_new(void)
     return socket;
 }
 
+int socket_make(struct engine_socket **socket, int *program_end)
+{
+    int error = -ENOMEM;
+
+    engine_lock();
+    *socket = socket_new();
+    engine_unlock();
+    if (*socket)
+        error = mirror_open(*socket, program_end);
+    if (!error)
+        (*socket)->delivered = true;
+    else if (*socket)
+        engine_socket_drop(*socket);
+    return error;
+}
+
 static void socket_free(struct engine_socket *socket)
 {
     if (socket->conn)
@@ -284,23 +300,36 @@ void socket_set_flags(int fd, unsigned flags)
         sys_fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
 }
 
-int engine_socket_open(unsigned flags, struct engine_socket **socket)
+/* Takes a spare socket, or asks for one. */
+static int open_socket(struct engine_socket **socket)
 {
     struct control_reply reply = {0};
+    int fd = spares_take(socket), error;
+
+    if (fd != -EAGAIN)
+        return fd;
+    error = control_call(CONTROL_SOCKET, &reply, &fd);
+    if (error)
+        return error;
+    *socket = reply.socket;
+    spares_missed();
+    return fd;
+}
+
+int engine_socket_open(unsigned flags, struct engine_socket **socket)
+{
     uint64_t signals;
-    int fd = -1, error;
+    int fd;
 
     tell_trouble();
     log_flush();
     signals = sys_block_signals(UINT64_MAX);
-    error = engine.gone ? -EPIPE : control_start();
-    if (!error)
-        error = control_call(CONTROL_SOCKET, &reply, &fd);
+    fd = engine.gone ? -EPIPE : control_start();
+    if (fd >= 0)
+        fd = open_socket(socket);
     sys_block_signals(signals);
-    if (error)
-        return error;
-    socket_set_flags(fd, flags);
-    *socket = reply.socket;
+    if (fd >= 0)
+        socket_set_flags(fd, flags);
     return fd;
 }
 

@@ -20,6 +20,7 @@
 #include "config.h"
 #include "device.h"
 #include "engine.h"
+#include "guarded.h"
 #include "impair.h"
 #include "pcapng.h"
 #include "translate.h"
@@ -63,6 +64,7 @@ struct engine_socket {
     _Atomic uint64_t inode;
     bool dirty;
     bool delivered;    /* the program has it: an accepted one may not have been fetched */
+    atomic_bool spare; /* made in advance, and not taken yet */
     bool resets;       /* the last close is a RST */
     atomic_bool inet6; /* engine_set_inet6() */
     bool ending;       /* hung up, but a thread was copying, or about to receive */
@@ -129,6 +131,8 @@ struct engine {
     int epoll;
     int control;
     int desk;          /* where other processes ask, -1 = nowhere */
+    int spares;        /* the channel of spare sockets, -1 = there is none */
+    int spares_target; /* how many to have there */
     int link;          /* tells of changes of the interface, -1 = nobody does */
     bool readable;     /* the device has more */
     bool doubts;       /* ... but it was a leader's to read */
@@ -201,6 +205,7 @@ void engine_wait(utcp_time until);
 enum control_request {
     CONTROL_WAKE,
     CONTROL_SOCKET,
+    CONTROL_SPARES,
     CONTROL_DEVICE,
     CONTROL_BRIDGE,
     CONTROL_PARK,
@@ -248,6 +253,26 @@ void control_fork_prepare(void);
 void control_fork_parent(void);
 void control_fork_child(void);
 
+/* ---- spares.c: sockets made in advance ---- */
+
+/* The program's end of their channel. */
+extern struct guarded engine_spares;
+
+/* Takes one: its descriptor, close-on-exec; -EAGAIN when there is none. -EMFILE. */
+int spares_take(struct engine_socket **socket);
+
+/* Called when there was none and the thread was asked for a socket. Signals blocked. */
+void spares_missed(void);
+
+void spares_fork_child(void);
+
+/* On the engine's thread: opens the channel (*program_end is to be handed over); hears that there were not
+ * enough; knows whether there are few; makes some. */
+void spares_open(int *program_end);
+void spares_short(void);
+bool spares_low(void);
+void spares_refill(void);
+
 /* ---- mirror.c: the pair of each socket. Under the lock. ---- */
 
 /* Makes the pair; *program_end is to be handed over and closed. On the engine's thread. */
@@ -285,6 +310,10 @@ bool mirror_is(const struct engine_socket *socket, int fd);
 
 /* A socket with one reference, NULL = no memory. */
 struct engine_socket *socket_new(void);
+
+/* The same with its pair, of which *program_end is to be handed over and closed. On the engine's thread. 0 or a
+ * negative errno. */
+int socket_make(struct engine_socket **socket, int *program_end);
 void socket_release(struct engine_socket *socket);
 
 /* Puts it on the list of sockets to mirror. */
