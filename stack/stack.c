@@ -117,6 +117,8 @@ struct utcp_stack *utcp_create(const struct utcp_config *config, utcp_time now)
     stack->now = now;
     init_lists(stack);
     stack->random.fill(stack->random.ctx, &stack->secret, sizeof(stack->secret));
+    stack->timestamp_key =
+        config->timestamp_key != 0 ? (struct siphash_key){config->timestamp_key, 0} : stack->secret;
     stack->random.fill(stack->random.ctx, &stack->ip_id, sizeof(stack->ip_id));
     stack->by_tuple_size = TABLE_LEAST;
     stack->by_tuple = stack_alloc(stack, TABLE_LEAST * sizeof(struct utcp_conn *));

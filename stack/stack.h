@@ -32,13 +32,17 @@ struct reply {
 #define PORT_BUCKETS 256
 
 /*
- * by_tuple   connections that have a peer, hashed by the four-tuple: buckets (a power of two)
- * chained through utcp_conn.tuple_next by_port    connections bound by the user and listeners,
- * chained through utcp_conn.port_next deadlines  of connections with a timer running; its memory
- * has room for every connection to_send    connections that may have something to send, each asked
- * in turn to_tell    connections whose readiness may have changed all        every connection there
- * is dead       those of them to be freed when the next call begins now        the time of the call
- * under way secret     for ISNs, ports and the table
+ *	by_tuple	connections that have a peer, hashed by the four-tuple: buckets (a power of two) chained
+ *			through utcp_conn.tuple_next
+ *	by_port		connections bound by the user and listeners, chained through utcp_conn.port_next
+ *	deadlines	of connections with a timer running; its memory has room for every connection
+ *	to_send		connections that may have something to send, each asked in turn
+ *	to_tell		connections whose readiness may have changed
+ *	all		every connection there is
+ *	dead		those of them to be freed when the next call begins
+ *	now		the time of the call under way
+ *	secret		for ISNs, ports and the table
+ *	timestamp_key	for the offsets of timestamps: the configuration's, or secret
  */
 struct utcp_stack {
     struct utcp_allocator allocator;
@@ -49,6 +53,7 @@ struct utcp_stack {
     const struct cc_ops *congestion;
     utcp_time now;
     struct siphash_key secret;
+    struct siphash_key timestamp_key;
     struct utcp_counters counters;
 
     struct utcp_conn **by_tuple;

@@ -159,6 +159,9 @@ struct utcp_config {
     struct utcp_addr addr;  /* the stack's own address */
     uint32_t mtu_bytes;     /* of the device: 68 to 65535 */
     const char *congestion; /* name of the congestion control, NULL = the default */
+    /* Settles the offset of timestamps. Stacks that have an address one after the other should share it, so that a peer
+     * who remembers the last one (TIME-WAIT) sees time go on; 0 = a random one. */
+    uint64_t timestamp_key;
 };
 
 struct utcp_stack;

@@ -130,6 +130,7 @@ static void input_syn_sent(struct utcp_conn *conn, const struct tcp_segment *seg
     if (acks && (seq_le(segment->ack, conn->iss) || seq_gt(segment->ack, conn->snd_nxt) ||
                  !timestamps_echo_possible(conn, segment))) {
         tcp_reset_reply(conn->stack, segment);
+        tcp_syn_again_soon(conn);
         return;
     }
     /* "Second, check the RST bit: If the ACK was acceptable, then signal to the user 'error:

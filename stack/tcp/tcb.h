@@ -795,6 +795,9 @@ void tcp_timer_set(struct utcp_conn *conn, enum tcp_timer timer, utcp_time deadl
 void tcp_timer_stop(struct utcp_conn *conn, enum tcp_timer timer);
 void tcp_timer_stop_all(struct utcp_conn *conn);
 
+/* A SYN was answered by what is none of this connection's: it goes again before its time-out. */
+void tcp_syn_again_soon(struct utcp_conn *conn);
+
 static inline bool tcp_timer_runs(const struct utcp_conn *conn, enum tcp_timer timer)
 {
     return conn->timers[timer] != UTCP_NEVER;

@@ -8,6 +8,9 @@
 #include "stack.h"
 #include "tcp/tcb.h"
 
+/* Linux's TCP_TIMEOUT_MIN: two ticks of the usual 250 a second. */
+#define SYN_AGAIN (8 * UTCP_MSEC)
+
 static void update_deadline(struct utcp_conn *conn)
 {
     utcp_time earliest = UTCP_NEVER;
@@ -129,6 +132,14 @@ void tcp_start_fin_wait2_orphan(struct utcp_conn *conn)
 static bool is_orphan(const struct utcp_conn *conn)
 {
     return conn->user == NULL && conn->listener == NULL;
+}
+
+/* As Linux: an old connection that has answered a SYN is gone after our RST, so there is no need to wait for
+ * the time-out. But only once, for it may have been somebody else's answer. */
+void tcp_syn_again_soon(struct utcp_conn *conn)
+{
+    if (conn->unanswered == 0)
+        start_after(conn, TIMER_RETRANSMIT, SYN_AGAIN);
 }
 
 /* How many unanswered retransmissions end the connection. */

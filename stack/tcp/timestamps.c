@@ -14,8 +14,6 @@
 #include "stack.h"
 #include "tcp/tcb.h"
 
-#define SALT_TIMESTAMPS 3
-
 /* With the two bytes that pad it to words. */
 #define TIMESTAMPS_OPTION 12
 
@@ -37,15 +35,22 @@ uint32_t timestamps_now(const struct utcp_conn *conn)
     return (uint32_t)(conn->stack->now / UTCP_MSEC) + conn->ts_offset;
 }
 
-/* The offset is the same for all ports of a peer, or TIME-WAIT could not compare. */
+/* It is the same for all ports of a peer, or TIME-WAIT could not compare. */
+static uint32_t choose_offset(const struct utcp_conn *conn)
+{
+    const size_t half = sizeof(conn->local.addr.bytes);
+    uint8_t bytes[2 * sizeof(conn->local.addr.bytes)];
+
+    memcpy(bytes, conn->local.addr.bytes, half);
+    memcpy(bytes + half, conn->remote.addr.bytes, half);
+    return (uint32_t)siphash(&conn->stack->timestamp_key, bytes, sizeof(bytes));
+}
+
 void timestamps_start(struct utcp_conn *conn)
 {
-    struct utcp_endpoint local = {.addr = conn->local.addr}, remote = {.addr = conn->remote.addr};
+    bool plain = conn->stack->settings.timestamps == TIMESTAMPS_PLAIN;
 
-    if (conn->stack->settings.timestamps == TIMESTAMPS_PLAIN)
-        conn->ts_offset = 0;
-    else
-        conn->ts_offset = (uint32_t)stack_hash_tuple(conn->stack, &local, &remote, SALT_TIMESTAMPS);
+    conn->ts_offset = plain ? 0 : choose_offset(conn);
     conn->ts_first = timestamps_now(conn);
 }
 

@@ -127,6 +127,7 @@ struct utcp_stack *try_stack(void)
         .settings = world.settings,
         .addr = own_addr,
         .mtu_bytes = world.mtu_bytes,
+        .timestamp_key = world.timestamp_key,
         .congestion = "reno",
     };
 

@@ -62,7 +62,7 @@ struct peer {
 /*
  * stack       created by the first constructor
  * conn        the connection under test, with a user
- * settings, mtu_bytes, memory_left  may be changed before the stack is created; memory_left is the
+ * settings, mtu_bytes, timestamp_key, memory_left  may be changed before the stack is created; memory_left is the
  *             number of allocations that succeed
  * now         the virtual clock
  * iss         our initial sequence number, from the last SYN that was sent
@@ -84,6 +84,7 @@ struct world {
     struct utcp_conn *conn, *listener;
     struct utcp_settings settings;
     uint32_t mtu_bytes;
+    uint64_t timestamp_key;
     utcp_time now;
     tcp_seq iss, peer_isn;
     uint16_t peer_port;

@@ -146,6 +146,22 @@ static void an_ack_of_something_never_sent_is_reset_in_syn_sent(void **state)
     expect_state(TCP_SYN_SENT);
 }
 
+/* What answered is reset, and gone. */
+static void a_syn_that_meets_an_old_connection_goes_again_soon_but_once(void **state)
+{
+    (void)state;
+    start_connecting();
+    drop_sent();
+    inject(A, 300, 100, 1000, 0);
+    expect(R, 100, 0, 0, 0);
+    advance_by(8 * UTCP_MSEC);
+    expect_syn(S, 0, 0, ours);
+    inject(A, 300, 100, 1000, 0);
+    expect(R, 100, 0, 0, 0);
+    advance_by(500 * UTCP_MSEC);
+    expect_nothing();
+}
+
 static void a_duplicate_syn_gets_the_same_syn_ack(void **state)
 {
     (void)state;
@@ -625,6 +641,7 @@ int main(int argc, char *argv[])
         TEST(another_syn_in_syn_received_is_answered_with_an_ack),
         TEST(a_half_open_connection_is_found_by_the_ack_that_a_syn_gets),
         TEST(an_ack_of_something_never_sent_is_reset_in_syn_sent),
+        TEST(a_syn_that_meets_an_old_connection_goes_again_soon_but_once),
         TEST(a_duplicate_syn_gets_the_same_syn_ack),
         TEST(a_lost_syn_ack_with_sack_goes_again_after_a_second),
         TEST(a_syn_in_established_is_challenged),

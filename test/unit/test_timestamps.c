@@ -167,6 +167,25 @@ static void all_connections_with_a_peer_have_one_clock(void **state)
     drop_sent();
 }
 
+/* What a new process is to the peer that remembers the last one with this address. */
+static void stacks_that_share_a_key_have_one_clock(void **state)
+{
+    uint32_t offset;
+
+    (void)state;
+    world.timestamp_key = 42;
+    start_connecting();
+    offset = world.ts_offset;
+    world_teardown(state);
+    world.random++;
+    start_connecting();
+    assert_int_equal(world.ts_offset, offset);
+    world_teardown(state);
+    world.timestamp_key = 43;
+    start_connecting();
+    assert_int_not_equal(world.ts_offset, offset);
+}
+
 static void the_clock_ticks_once_a_millisecond(void **state)
 {
     uint32_t before;
@@ -761,6 +780,7 @@ int main(int argc, char *argv[])
         TIMED(the_clock_starts_at_a_number_of_its_own),
         TIMED(the_setting_shows_the_clock_as_it_is),
         TIMED(all_connections_with_a_peer_have_one_clock),
+        TIMED(stacks_that_share_a_key_have_one_clock),
         TIMED(the_clock_ticks_once_a_millisecond),
         TIMED(segments_are_shorter_by_the_option),
         TIMED(data_fin_and_probes_have_timestamps),
