@@ -45,9 +45,10 @@ setup() {
 
 @test "the brief table has a line for each load" {
     run --separate-stderr -0 bench --brief --peers lo,relay,bare,utcp,relay1500,utcp1500 --loads out,rtt
-    assert_equal "${#lines[@]}" 5
+    assert_equal "${#lines[@]}" 6
     assert_line --index 2 --regexp '^\| bulk out, Gbit/s( \| [0-9.]+){2}( \| ){2}'
     assert_line --index 3 --partial '1500-byte frames'
+    assert_line --index 5 --regexp "^Linux $(uname -r) with [a-z]+, $(nproc) processors"
 }
 
 @test "what it does not know is told" {

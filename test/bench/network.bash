@@ -49,10 +49,11 @@ far() {
     nsenter --target "$far" --net -- "$@"
 }
 
-# many_ports: all of them for clients, and those of connections that ended may be used again.
-many_ports() {
-    sysctl -qw net.ipv4.ip_local_port_range='10240 65535' net.ipv4.tcp_tw_reuse=1 \
-        net.core.somaxconn=65535 net.ipv4.tcp_max_syn_backlog=65535
+# tune_kernel: the congestion control that was asked for; nearly all ports for clients, where those of connections
+# that ended may be used again; and long backlogs.
+tune_kernel() {
+    sysctl -qw net.ipv4.tcp_congestion_control="$CONGESTION" net.ipv4.ip_local_port_range='10240 65535' \
+        net.ipv4.tcp_tw_reuse=1 net.core.somaxconn=65535 net.ipv4.tcp_max_syn_backlog=65535
 }
 
 set_up_far() {
@@ -61,7 +62,7 @@ set_up_far() {
     ip link set far0 up
     tun_device relay 10.2.0.2 10.2.0.1
     tun_device relay1500 10.3.0.2 10.3.0.1
-    many_ports
+    tune_kernel
 }
 
 set_up_network() {
@@ -76,8 +77,8 @@ set_up_network() {
     tun_device relay 10.2.0.1 10.2.0.2
     tun_device relay1500 10.3.0.1 10.3.0.2
     tun_device bare0 10.4.0.2 10.4.0.1
-    many_ports
-    far bash -c "$(declare -f tun_device many_ports set_up_far); set -e; set_up_far"
+    tune_kernel
+    far bash -c "$(declare -f tun_device tune_kernel set_up_far); set -e; set_up_far"
     "$bench/relay" relay "/proc/$far/ns/net" offload &
     "$bench/relay" relay1500 "/proc/$far/ns/net" &
     serve_kernel $PORT

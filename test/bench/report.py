@@ -176,10 +176,13 @@ def picture(loads):
 
 def main(form, plot=""):
     loads = results(Records(sys.stdin))
-    machine = {"kernel": platform.release(), "processors": os.cpu_count()}
-    forms = {"table": table, "brief": brief,
-             "json": lambda loads: json.dumps({"machine": machine, "loads": loads}, indent=1)}
-    print(forms[form](loads))
+    machine = {"kernel": platform.release(), "processors": os.cpu_count(),
+               "congestion": os.environ.get("CONGESTION", "")}
+    if form == "json":
+        print(json.dumps({"machine": machine, "loads": loads}, indent=1))
+    else:
+        print(brief(loads) if form == "brief" else table(loads))
+        print("\nLinux {kernel} with {congestion}, {processors} processors".format(**machine))
     if plot:
         with open(plot, "w", encoding="utf-8") as file:
             file.write(picture(loads))
