@@ -12,7 +12,8 @@ serve_crowd() {
 }
 
 # crowd_memory PEER COUNT: KB of memory of a program on that peer that holds so many connections, each of which was
-# used. It is that process's own and its share of what it shares; nothing of the kernel's.
+# used. It is that process's own and its share of what it shares, without files, whose share depends on who else has
+# them; nothing of the kernel's.
 crowd_memory() {
     local process memory
     rm -f "$WORK/held" "$WORK/stdin"
@@ -22,7 +23,7 @@ crowd_memory() {
     process=$!
     retry 60 grep -q held "$WORK/held" || return 1
     sleep 1 # what gives back what is idle has the time for it
-    memory=$(awk '/^Pss:/ { print $2 }' "/proc/$process/smaps_rollup")
+    memory=$(awk '/^Pss_(Anon|Shmem):/ { sum += $2 } END { print sum }' "/proc/$process/smaps_rollup")
     kill -KILL "$process"
     wait "$process" 2>/dev/null || true
     echo "$memory"
