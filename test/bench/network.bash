@@ -161,9 +161,9 @@ runs_programs() {
     [[ $1 == lo || $1 == veth || $1 == relay* || $1 == utcp* ]]
 }
 
-# keepers: their ids. They say good-bye for a program that ended. All processes that we see are our own.
+# keepers: the ids of what says good-bye for a program that ended, or is about to. All processes that we see are our own.
 keepers() {
-    grep -ls utcp-keeper /proc/[0-9]*/comm | cut -d/ -f3
+    grep -lsE 'utcp-(standby|keeper)' /proc/[0-9]*/comm | cut -d/ -f3
 }
 
 # free_device: waits until no keeper holds it, but not long.
