@@ -11,10 +11,10 @@
  *
  * The engine's thread does not watch the device meanwhile, or both would wake for each packet. But a thread
  * that leads comes and goes with each call, and may leave by longjmp() out of a signal handler; so nothing
- * depends on a word from it. When there is something to read although somebody leads, the engine's thread yields: it
- * looks away for a tick. As long as the leader takes packets from one tick to the next, it goes on to look
- * away. If not, it reads what there is and watches the device again; what it finds then was left lying, by somebody
- * who leads no more.
+ * depends on a word from it. When there is something to read although somebody leads, or did a moment ago, the engine's
+ * thread yields: it looks away for a tick. As long as somebody begins to lead, or takes packets, from one tick to the
+ * next, it goes on to look away. If not, it reads what there is and watches the device again; what it finds then was
+ * left lying, by somebody who leads no more.
  *
  * The bytes that a leader's own read leaves behind have to show, too, but it will most likely be back for them at
  * once: while the engine's thread yields, that is looked at with the next tick.
@@ -63,7 +63,7 @@ static bool begin(struct lead *lead)
     leads = engine.direct && !engine.gone && !engine.alone && lead->socket->conn &&
             (!engine.leader || pthread_equal(engine.leading, pthread_self()));
     if (leads) {
-        lead->number = ++engine.leads;
+        lead->number = ++engine.lead_steps;
         engine.leader = lead->number;
         engine.leading = pthread_self();
         engine.led = lead->socket;
@@ -79,7 +79,7 @@ static bool turn(const struct lead *lead, int device)
     unsigned taken = traffic_receive_here(device);
 
     engine_lock();
-    engine.turns += taken > 0;
+    engine.lead_steps += taken > 0;
     over = engine.gone || engine.leader != lead->number;
     if (!over) {
         engine_collect_but(lead->socket, lead->wanted);
@@ -214,13 +214,19 @@ static void show_late(void)
     engine.late = NULL;
 }
 
+/* Whether anybody has led since this was asked last. */
+static bool led_meanwhile(void)
+{
+    bool led = engine.lead_steps != engine.steps_seen;
+
+    engine.steps_seen = engine.lead_steps;
+    return led;
+}
+
 static void tick(utcp_time now)
 {
-    bool led = engine.turns != engine.turns_seen;
-
-    engine.turns_seen = engine.turns;
     show_late();
-    if (led)
+    if (led_meanwhile())
         engine.tick_at = now + TICK;
     else
         look_again();
@@ -236,7 +242,8 @@ void lead_settle(void)
     engine_lock();
     if (engine.yields && now >= engine.tick_at)
         tick(now);
-    else if (!engine.yields && engine.readable && engine.leader && !engine.alone)
+    else if (!engine.yields && engine.readable && !engine.alone &&
+             (led_meanwhile() || engine.leader))
         look_away(now);
     engine_unlock();
 }

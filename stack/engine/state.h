@@ -113,10 +113,9 @@ struct engine {
 
     /* lead.c */
     _Atomic uint64_t leader;       /* the number of the lead there is, 0 = nobody leads */
-    uint64_t leads;                /* how many there were */
+    uint64_t lead_steps;           /* leads begun, and times that a leader has read something */
     _Atomic pthread_t leading;     /* who had the last, and ... */
     struct engine_socket *led;     /* for which socket */
-    uint64_t turns;                /* how often a leader has read something */
     bool yields;                   /* the engine's thread does not watch the device */
     struct engine_socket *late;    /* to be shown with the next tick, NULL = none */
     struct utcp_counters counters; /* as of the farewell */
@@ -137,7 +136,7 @@ struct engine {
     bool readable;     /* the device has more */
     bool doubts;       /* ... but it was a leader's to read */
     utcp_time tick_at; /* when to look at the leader again */
-    uint64_t turns_seen;
+    uint64_t steps_seen;
     bool stalled;       /* the device takes no more: the frame waits */
     bool frame_ready;   /* frame is to be written */
     bool packet_active; /* packet is being written or cut */
