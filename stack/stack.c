@@ -5,6 +5,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "wire/bytes.h"
+#include "wire/tcp.h"
+
 #define TABLE_LEAST 64
 #define MTU_LEAST 68 /* RFC 791: every host takes that much */
 #define MTU_MOST 65535
@@ -33,6 +36,8 @@ static void free_conn(struct utcp_conn *conn)
     chunks_free(conn);
     stack_free(stack, conn->out_of_order.items,
                conn->out_of_order.capacity * sizeof(*conn->out_of_order.items));
+    if (stack->receiver == conn)
+        stack->receiver = NULL;
     list_remove(&conn->all_link);
     stack->conns--;
     stack_free(stack, conn, sizeof(*conn));
@@ -421,6 +426,52 @@ void utcp_input(struct utcp_stack *stack, const uint8_t *packet, size_t len, uns
 {
     begin(stack, now);
     ip_input(stack, packet, len, (flags & UTCP_INPUT_CSUM_OK) == 0);
+}
+
+size_t utcp_expect(struct utcp_stack *stack, struct utcp_slice *space)
+{
+    struct utcp_conn *conn = stack->receiver;
+
+    if (conn == NULL || stack->expecting != NULL || conn->state != TCP_ESTABLISHED ||
+        !buffers_expect(conn, space))
+        return 0;
+    conn->pins++;
+    stack->expecting = conn;
+    return IPV4_HEADER + TCP_HEADER + (conn->timestamps_ok ? TCP_TIMESTAMPS_LEN : 0);
+}
+
+/* Whether the text begins where the headers end. */
+static bool has_such_headers(const uint8_t *header, size_t header_len, size_t len)
+{
+    return header[0] == 0x45 && header[9] == IP_TCP && (get16(header + 6) & 0x3fff) == 0 &&
+           get16(header + 2) == len &&
+           IPV4_HEADER + (size_t)(header[IPV4_HEADER + 12] >> 4) * 4 == header_len;
+}
+
+bool utcp_input_expected(struct utcp_stack *stack, const uint8_t *header, size_t header_len,
+                         struct utcp_slice text, utcp_time now)
+{
+    size_t len = header_len + text.len;
+
+    if (header_len < IPV4_HEADER + TCP_HEADER || !has_such_headers(header, header_len, len))
+        return false;
+    begin(stack, now);
+    stack->text = text.data;
+    ip_input(stack, header, len, false);
+    stack->text = NULL;
+    return true;
+}
+
+void utcp_expect_end(struct utcp_stack *stack)
+{
+    struct utcp_conn *conn = stack->expecting;
+
+    stack->expecting = NULL;
+    if (conn == NULL)
+        return;
+    conn->pins--;
+    buffers_free_retired(conn);
+    stack_reap(conn);
 }
 
 void stack_write_ip(struct utcp_stack *stack, uint8_t *header, struct ipv4 *ip)

@@ -42,6 +42,9 @@ struct reply {
  *	dead		those of them to be freed when the next call begins
  *	now		the time of the call under way
  *	secret		for ISNs, ports and the table
+ *	receiver	that last took much text at once; NULL = nobody has
+ *	expecting	for which utcp_expect() has handed out space
+ *	text		of the packet that is handed in, where it does not lie behind its headers
  *	timestamp_key	for the offsets of timestamps: the configuration's, or secret
  */
 struct utcp_stack {
@@ -55,6 +58,8 @@ struct utcp_stack {
     struct siphash_key secret;
     struct siphash_key timestamp_key;
     struct utcp_counters counters;
+    struct utcp_conn *receiver, *expecting;
+    const uint8_t *text;
 
     struct utcp_conn **by_tuple;
     size_t by_tuple_size;

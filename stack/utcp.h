@@ -183,6 +183,19 @@ enum utcp_input_flags {
 void utcp_input(struct utcp_stack *stack, const uint8_t *packet, size_t len, unsigned flags,
                 utcp_time now);
 
+/*
+ * Saves a copy of much text: says where the text of the next packet would go if it continued what was received
+ * last. Returns how many bytes of headers (IP and TCP) would come before it, 0 = nobody knows. A packet whose headers have
+ * that length may have its text read to that space, which is the caller's alone until utcp_expect_end(), and be
+ * handed in by utcp_input_expected(), whatever connection it is for; its TCP checksum must have been verified. False:
+ * the packet is of another kind and was not taken; it goes to utcp_input(), in one piece.
+ * Between the two calls no other packet may be handed in.
+ */
+size_t utcp_expect(struct utcp_stack *stack, struct utcp_slice *space);
+bool utcp_input_expected(struct utcp_stack *stack, const uint8_t *header, size_t header_len,
+                         struct utcp_slice text, utcp_time now);
+void utcp_expect_end(struct utcp_stack *stack);
+
 #define UTCP_HEADER_MAX 120 /* IPv4 and TCP header, both with all their options */
 
 /*

@@ -36,8 +36,11 @@ void ring_place(struct ring *ring, size_t offset, const uint8_t *bytes, size_t l
     struct utcp_slice to[2];
 
     ring_slices(ring, offset, len, to);
-    memcpy(to[0].data, bytes, to[0].len);
-    memcpy(to[1].data, bytes + to[0].len, to[1].len);
+    if (bytes == to[0].data && to[1].len == 0)
+        return;
+    /* The second piece first: the first may lie where it comes from. */
+    memmove(to[1].data, bytes + to[0].len, to[1].len);
+    memmove(to[0].data, bytes, to[0].len);
 }
 
 void ring_move(struct ring *ring, uint8_t *memory, size_t size, size_t span)
@@ -65,4 +68,10 @@ void ring_drop(struct ring *ring, size_t len)
     assert(len <= ring->len);
     ring->head = (ring->head + len) & (ring->size - 1);
     ring->len -= len;
+}
+
+void ring_rewind(struct ring *ring)
+{
+    assert(ring->len == 0);
+    ring->head = 0;
 }

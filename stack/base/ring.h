@@ -36,7 +36,8 @@ static inline size_t ring_free(const struct ring *ring)
  */
 void ring_slices(const struct ring *ring, size_t offset, size_t len, struct utcp_slice slices[2]);
 
-/* Copies bytes to a place offset bytes behind the head, without appending them. */
+/* Copies bytes to a place offset bytes behind the head, without appending them. They may lie in free space of the
+ * ring itself, in one piece that does not wrap: nothing is done for those that are in place. */
 void ring_place(struct ring *ring, size_t offset, const uint8_t *bytes, size_t len);
 
 /* Makes the next len bytes behind the tail part of the ring. */
@@ -48,5 +49,8 @@ void ring_move(struct ring *ring, uint8_t *memory, size_t size, size_t span);
 
 /* Drops the first len bytes. */
 void ring_drop(struct ring *ring, size_t len);
+
+/* Lets an empty ring, in which nothing is placed, begin again where it is still in the cache. */
+void ring_rewind(struct ring *ring);
 
 #endif

@@ -506,6 +506,23 @@ long device_read(const struct device *device, int fd, struct device_input *input
     return len < (long)sizeof input->header ? 0 : len - (long)sizeof input->header;
 }
 
+long device_read_split(const struct device *device, int fd, struct device_input *input,
+                       size_t header_len, struct utcp_slice text)
+{
+    struct iovec iov[] = {
+        {.iov_base = &input->header, .iov_len = sizeof input->header},
+        {.iov_base = input->packet, .iov_len = header_len},
+        {.iov_base = text.data, .iov_len = text.len},
+        {.iov_base = input->packet + header_len, .iov_len = sizeof input->packet - header_len},
+    };
+    int skip = !device->offload;
+    long len = sys_readv(fd, iov + skip, 4 - skip);
+
+    if (len < 0 || skip)
+        return len;
+    return len < (long)sizeof input->header ? 0 : len - (long)sizeof input->header;
+}
+
 bool device_checksum_partial(const struct device *device, const struct virtio_net_hdr *header)
 {
     return device->offload && (header->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM);

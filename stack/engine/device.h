@@ -49,6 +49,11 @@ uint32_t device_ask_mtu(const struct device *device);
  * waits). */
 long device_read(const struct device *device, int fd, struct device_input *input);
 
+/* The same, but what lies behind the first header_len bytes is read to `text` as far as that reaches, and what lies
+ * behind that to where it would lie if text were empty. */
+long device_read_split(const struct device *device, int fd, struct device_input *input,
+                       size_t header_len, struct utcp_slice text);
+
 /* True when the device vouches for the checksum of what it gave. */
 bool device_checksum_ok(const struct device *device, const struct device_input *input);
 

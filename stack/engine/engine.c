@@ -77,6 +77,8 @@ void engine_go_on_alone(void)
     engine.gone = false;
     engine.sending = false;
     engine.leader = 0;
+    if (engine.stack)
+        utcp_expect_end(engine.stack);
     for (struct engine_socket *socket = engine.sockets; socket; socket = socket->next) {
         socket->copying = 0;
         if (socket->ending)

@@ -25,7 +25,7 @@
 
 #include <errno.h>
 
-#define TICK (250 * UTCP_USEC)
+#define TICK (500 * UTCP_USEC)
 
 struct lead {
     struct engine_socket *socket;

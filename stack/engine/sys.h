@@ -86,6 +86,11 @@ static inline long sys_write(int fd, const void *buffer, size_t size)
     return sys_call(SYS_write, fd, (long)buffer, (long)size, 0, 0, 0);
 }
 
+static inline long sys_readv(int fd, const struct iovec *iov, int count)
+{
+    return sys_call(SYS_readv, fd, (long)iov, count, 0, 0, 0);
+}
+
 static inline long sys_writev(int fd, const struct iovec *iov, int count)
 {
     return sys_call(SYS_writev, fd, (long)iov, count, 0, 0, 0);

@@ -126,13 +126,79 @@ static void hand_in(const uint8_t *packet, size_t len, unsigned flags, utcp_time
     engine_unlock();
 }
 
+/* Where the next packet's text belongs, if it is what the core expects. Not where somebody wants to see the
+ * packet in one piece, be it to compute its checksum. */
+static size_t expect(struct utcp_slice *text)
+{
+    size_t header_len;
+
+    if (!engine.direct || !engine.device.offload)
+        return 0;
+    engine_lock();
+    header_len = utcp_expect(engine.stack, text);
+    engine_unlock();
+    return header_len;
+}
+
+/* Puts a packet together whose headers were not as long as expected, or that was longer. */
+static void join(size_t len, size_t header_len, struct utcp_slice text)
+{
+    uint8_t *behind = engine.input->packet + header_len;
+
+    if (len <= header_len)
+        return;
+    if (text.len > len - header_len)
+        text.len = len - header_len;
+    memmove(behind + text.len, behind, len - header_len - text.len);
+    memcpy(behind, text.data, text.len);
+}
+
+static void hand_in_expected(size_t len, size_t header_len, struct utcp_slice text)
+{
+    unsigned flags = device_checksum_ok(&engine.device, engine.input) ? UTCP_INPUT_CSUM_OK : 0;
+    bool fits = flags && len > header_len && len - header_len <= text.len;
+    struct utcp_slice arrived = {.data = text.data, .len = len - header_len};
+    utcp_time now = engine_now();
+
+    engine.last_input = now;
+    engine_lock();
+    if (!fits ||
+        !utcp_input_expected(engine.stack, engine.input->packet, header_len, arrived, now)) {
+        join(len, header_len, text);
+        utcp_input(engine.stack, engine.input->packet, len, flags, now);
+    }
+    utcp_expect_end(engine.stack);
+    engine_unlock();
+}
+
+static long receive_expected(int fd, size_t header_len, struct utcp_slice text)
+{
+    long len = device_read_split(&engine.device, fd, engine.input, header_len, text);
+
+    if (len > 0) {
+        hand_in_expected((size_t)len, header_len, text);
+        return len;
+    }
+    engine_lock();
+    utcp_expect_end(engine.stack);
+    engine_unlock();
+    return len;
+}
+
 /* Reads one packet; false when none waits. */
 static bool receive_one(int fd)
 {
-    long len = device_read(&engine.device, fd, engine.input);
+    struct utcp_slice text;
+    size_t header_len = expect(&text);
     unsigned flags;
     utcp_time now;
+    long len;
 
+    if (header_len) {
+        len = receive_expected(fd, header_len, text);
+        return len > 0 || len == -EINTR;
+    }
+    len = device_read(&engine.device, fd, engine.input);
     if (len <= 0)
         return len == -EINTR;
     now = engine_now();

@@ -75,6 +75,8 @@ static void grow_receive(struct utcp_conn *conn)
     size_t size = receive_ring_size(conn, conn->rcv_wanted), old = conn->rcv_buf.size;
     uint8_t *memory, *before = conn->rcv_buf.data;
 
+    if (size > old && conn->pins > 0)
+        return; /* somebody may be writing there: another time */
     if (size > old) {
         memory = stack_alloc(conn->stack, size);
         if (memory == NULL) {
@@ -129,6 +131,24 @@ void buffers_free_unused(struct utcp_conn *conn)
         return;
     free_ring(conn, &conn->snd_buf);
     free_ring(conn, &conn->rcv_buf);
+}
+
+void buffers_rewind(struct utcp_conn *conn)
+{
+    if (conn->rcv_buf.len == 0 && conn->out_of_order.count == 0 && conn->pins == 0)
+        ring_rewind(&conn->rcv_buf);
+}
+
+bool buffers_expect(const struct utcp_conn *conn, struct utcp_slice *space)
+{
+    size_t window = conn->rcv_adv - conn->rcv_nxt;
+    struct utcp_slice slices[2];
+
+    if (conn->rcv_buf.data == NULL || conn->out_of_order.count > 0 || window == 0)
+        return false;
+    ring_slices(&conn->rcv_buf, conn->rcv_buf.len, window, slices);
+    *space = slices[0];
+    return slices[1].len == 0 || slices[0].len >= IPV4_MOST;
 }
 
 /* ---- the receive buffer ---- */

@@ -450,6 +450,8 @@ void tcp_input(struct utcp_stack *stack, const struct ipv4 *ip, bool verify)
         stack->counters.tcp_bad++;
         return;
     }
+    if (stack->text != NULL)
+        segment.payload = stack->text;
     dispatch(stack, &segment);
 }
 

@@ -17,6 +17,9 @@
 
 #define WINDOW_FIELD_MAX 65535u
 
+/* From here on it is worth while to guess where the next will belong. */
+#define MUCH_TEXT 1024
+
 static uint32_t min_u32(uint32_t a, uint32_t b)
 {
     return a < b ? a : b;
@@ -97,6 +100,8 @@ static void take_payload(struct utcp_conn *conn, const struct tcp_segment *segme
         conn->rcv_mss = segment->payload_len < conn->mss ? segment->payload_len : conn->mss;
     if (offset > 0 && !keep_out_of_order(conn, segment))
         return;
+    if (segment->payload_len > MUCH_TEXT)
+        conn->stack->receiver = conn;
     ring_place(&conn->rcv_buf, conn->rcv_buf.len + offset, segment->payload, segment->payload_len);
     if (offset == 0)
         advance(conn, segment->payload_len);

@@ -365,7 +365,7 @@ struct utcp_conn {
     bool in_tuple_table;
     unsigned told;    /* readiness in the last event */
     bool tell_anyway; /* something new came although readiness is the same */
-    unsigned pins;    /* packets handed out by utcp_output() */
+    unsigned pins;    /* packets handed out by utcp_output(), and space by utcp_expect() */
 };
 
 /* The sequence number behind the last byte queued: where FIN goes. */
@@ -719,6 +719,13 @@ void buffers_free_retired(struct utcp_conn *conn);
 
 /* In TIME-WAIT, which lasts a minute, nobody writes or reads any more once the user has gone. */
 void buffers_free_unused(struct utcp_conn *conn);
+
+/* Reuses the receive buffer from its start on when it is empty. */
+void buffers_rewind(struct utcp_conn *conn);
+
+/* Where text that is next in sequence will lie, as much as the peer may send and in one piece; false when that cannot
+ * be told. */
+bool buffers_expect(const struct utcp_conn *conn, struct utcp_slice *space);
 
 /* The most that the window may become, bytes. */
 uint32_t buffers_largest_window(const struct utcp_conn *conn);

@@ -247,6 +247,7 @@ void utcp_receive_commit(struct utcp_conn *conn, size_t len, utcp_time now)
     set_now(conn, now);
     ring_drop(&conn->rcv_buf, len + (len > 0 ? conn->urgent.hidden : 0));
     urgent_on_read(conn);
+    buffers_rewind(conn);
     stack_want_tell(conn);
     if (!tcp_synchronized(conn->state))
         return;

@@ -12,6 +12,7 @@
 #include "utcp.h"
 
 #define TCP_HEADER 20
+#define TCP_TIMESTAMPS_LEN 12 /* with the padding that everybody sends */
 
 /* What Linux holds to be the least MSS, full options and 8 bytes of data: CVE-2019-11479 is a story
  * of a peer that says 1. */

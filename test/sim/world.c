@@ -390,6 +390,24 @@ static void trace_arrival(struct world *world, int host, const struct packet *pa
         world_trace(world, !host, &segment, "arrives");
 }
 
+/* As the engine does: text that is expected goes to its place, whatever it turns out to be. */
+static void hand_in(struct host *host, const struct packet *packet)
+{
+    struct utcp_slice text;
+    size_t header = packet->hurt ? 0 : utcp_expect(host->stack, &text);
+    size_t len = packet->len - header;
+    bool taken = false;
+
+    if (header > 0 && packet->len > header && len <= text.len) {
+        memcpy(text.data, packet->bytes + header, len);
+        taken = utcp_input_expected(host->stack, packet->bytes, header,
+                                    (struct utcp_slice){text.data, len}, host_now(host));
+    }
+    if (!taken)
+        utcp_input(host->stack, packet->bytes, packet->len, packet->flags, host_now(host));
+    utcp_expect_end(host->stack);
+}
+
 static void packet_arrives(struct host *host, struct packet *packet)
 {
     struct world *world = host->world;
@@ -397,7 +415,7 @@ static void packet_arrives(struct host *host, struct packet *packet)
     trace_arrival(world, host->index, packet);
     world->answering = !world->bulk && !packet->hurt &&
                        watch_is_pure_ack(world, host->index, packet->bytes, packet->len);
-    utcp_input(host->stack, packet->bytes, packet->len, packet->flags, host_now(host));
+    hand_in(host, packet);
     free(packet);
     check(world);
     /* The answer, before a program has its say. */

@@ -77,6 +77,7 @@ struct peer {
  * ecn_sent    those of the packet that was expected last
  * urgent      the pointer that injected segments have
  * urgent_sent that of the packet that was expected last
+ * expected    injected text is read to where utcp_expect() says, if it does
  * held        packets stay in the stack until it is false and release() is called
  */
 struct world {
@@ -96,7 +97,7 @@ struct world {
     uint16_t urgent, urgent_sent;
     uint32_t peer_clock, ts_offset, ts_last; /* of ours: what it shows at time 0, and last showed */
     utcp_time began;
-    bool held;
+    bool held, expected;
     size_t memory_bytes, memory_left;
     bool exact_push; /* expect() of a segment without PSH insists on that */
     uint64_t random;

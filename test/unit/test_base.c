@@ -37,6 +37,29 @@ static void a_ring_has_a_power_of_two(void **state)
     assert_int_equal(ring_size_for(1 << 20), 1 << 20);
 }
 
+static void a_ring_places_what_lies_in_its_own_free_space(void **state)
+{
+    uint8_t memory[16] = "ab..0123456789..";
+    struct utcp_slice slices[2];
+    struct ring ring;
+
+    (void)state;
+    ring_init(&ring, memory, sizeof(memory));
+    ring_append(&ring, 2);
+    /* Where it is; one place further back; across the end, which is where it comes from. */
+    ring_place(&ring, 4, memory + 4, 10);
+    assert_memory_equal(memory, "ab..0123456789..", 16);
+    ring_place(&ring, 3, memory + 4, 10);
+    assert_memory_equal(memory + 3, "0123456789", 10);
+    ring_drop(&ring, 2);
+    ring_append(&ring, 1);
+    ring.head = 2;
+    ring_place(&ring, 8, memory + 3, 8);
+    ring_slices(&ring, 8, 8, slices);
+    assert_memory_equal(slices[0].data, "012345", 6);
+    assert_memory_equal(slices[1].data, "67", 2);
+}
+
 static void a_ring_gives_back_what_it_took_across_its_end(void **state)
 {
     uint8_t memory[16];
@@ -353,6 +376,7 @@ int main(int argc, char *argv[])
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sequence_numbers_compare_across_zero),
         cmocka_unit_test(a_ring_has_a_power_of_two),
+        cmocka_unit_test(a_ring_places_what_lies_in_its_own_free_space),
         cmocka_unit_test(a_ring_gives_back_what_it_took_across_its_end),
         cmocka_unit_test(bytes_placed_ahead_wait_for_what_is_before_them),
         cmocka_unit_test(a_full_ring_has_its_bytes_in_one_or_two_slices),

@@ -72,6 +72,87 @@ static void segments_in_order_that_come_together_get_one_ack(void **state)
     expect_nothing();
 }
 
+/* ---- text that is read to where it is expected ---- */
+
+/* A connection whose peer has sent 2000 bytes, so that more of them are expected. */
+static void established_with_much_text(void)
+{
+    established_server(plain_peer(10000));
+    inject(A, 1, 1, 10000, 2000);
+    read_bytes(2000);
+    drop_sent();
+    world.expected = true;
+}
+
+static void expected_text_is_where_it_belongs(void **state)
+{
+    struct utcp_slice text, data[2];
+
+    (void)state;
+    established_with_much_text();
+    assert_int_equal(utcp_expect(world.stack, &text), 40);
+    utcp_expect_end(world.stack);
+    inject(A, 2001, 1, 10000, 3000);
+    assert_int_equal(utcp_receive_data(world.conn, data), 3000);
+    assert_ptr_equal(data[0].data, text.data);
+    read_bytes(3000);
+    drop_sent();
+}
+
+static void expected_text_that_came_before_in_part_is_taken_once(void **state)
+{
+    (void)state;
+    established_with_much_text();
+    inject(A, 1501, 1, 10000, 1500);
+    read_bytes(1000);
+    drop_sent();
+}
+
+static void expected_text_that_lies_behind_a_hole_goes_there(void **state)
+{
+    (void)state;
+    established_with_much_text();
+    inject(A, 2501, 1, 10000, 1500);
+    inject(A, 2001, 1, 10000, 500);
+    read_bytes(2000);
+    drop_sent();
+}
+
+static void nothing_is_expected_while_there_is_a_hole_or_after_the_end(void **state)
+{
+    struct utcp_slice text;
+
+    (void)state;
+    established_with_much_text();
+    inject(A, 2501, 1, 10000, 100);
+    assert_int_equal(utcp_expect(world.stack, &text), 0);
+    inject(A, 2001, 1, 10000, 500);
+    assert_int_equal(utcp_expect(world.stack, &text), 40);
+    utcp_expect_end(world.stack);
+    inject(FA, 2601, 1, 10000, 0);
+    assert_int_equal(utcp_expect(world.stack, &text), 0);
+    read_bytes(600);
+    drop_sent();
+}
+
+static void a_connection_that_is_aborted_while_text_is_expected_is_freed_afterwards(void **state)
+{
+    struct utcp_slice text;
+
+    (void)state;
+    established_with_much_text();
+    assert_int_equal(utcp_expect(world.stack, &text), 40);
+    utcp_abort(world.conn, world.now);
+    world.conn = NULL;
+    memset(text.data, 'x', text.len);
+    expect_connections(2);
+    utcp_expect_end(world.stack);
+    drop_sent();
+    inject(A, 2001, 1, 10000, 0);
+    expect_connections(1);
+    drop_sent();
+}
+
 static void a_filled_hole_gets_one_ack_for_all(void **state)
 {
     (void)state;
@@ -519,6 +600,11 @@ int main(int argc, char *argv[])
         TEST(each_segment_out_of_order_gets_its_own_duplicate_ack),
         TEST(segments_that_come_together_get_as_many_duplicate_acks),
         TEST(segments_in_order_that_come_together_get_one_ack),
+        TEST(expected_text_is_where_it_belongs),
+        TEST(expected_text_that_came_before_in_part_is_taken_once),
+        TEST(expected_text_that_lies_behind_a_hole_goes_there),
+        TEST(nothing_is_expected_while_there_is_a_hole_or_after_the_end),
+        TEST(a_connection_that_is_aborted_while_text_is_expected_is_freed_afterwards),
         TEST(a_filled_hole_gets_one_ack_for_all),
         TEST(one_of_two_holes_filled_moves_to_the_other),
         TEST(overlaps_are_taken_once),
