@@ -26,6 +26,9 @@
 #include <errno.h>
 
 #define TICK (500 * UTCP_USEC)
+#define LONGER (20 * UTCP_USEC)
+
+enum { SKIP_BITS = 6 };
 
 struct lead {
     struct engine_socket *socket;
@@ -72,11 +75,42 @@ static bool begin(struct lead *lead)
     return leads;
 }
 
+/* Where text streams in, the next packet is often there before a thread could have gone to sleep, which it costs the
+ * sender's processor to wake from; so it looks for it a little longer, unless that has been in vain lately. */
+static unsigned look_longer(int device)
+{
+    utcp_time until = engine_now() + LONGER;
+    unsigned taken;
+
+    if (engine.looks_skipped > 0) {
+        engine.looks_skipped--;
+        return 0;
+    }
+    do
+        taken = traffic_receive_here(device);
+    while (!taken && engine_now() < until);
+    engine.looks_in_vain = taken ? 0 : engine.looks_in_vain + 1;
+    engine.looks_skipped =
+        (1u << (engine.looks_in_vain < SKIP_BITS ? engine.looks_in_vain : SKIP_BITS)) - 1;
+    return taken;
+}
+
+static unsigned take(int device)
+{
+    unsigned taken = traffic_receive_here(device);
+
+    if (taken || !engine.streams)
+        return taken;
+    taken = look_longer(device);
+    engine.streams = taken > 0;
+    return taken;
+}
+
 /* Takes what the device has. True when that was what is waited for, or the lead is lost. */
 static bool turn(const struct lead *lead, int device)
 {
     bool over;
-    unsigned taken = traffic_receive_here(device);
+    unsigned taken = take(device);
 
     engine_lock();
     engine.lead_steps += taken > 0;

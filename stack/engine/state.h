@@ -134,6 +134,9 @@ struct engine {
     int spares_target; /* how many to have there */
     int link;          /* tells of changes of the interface, -1 = nobody does */
     bool readable;     /* the device has more */
+    bool streams;      /* the last packet was a full one, or larger */
+    unsigned looks_in_vain,
+        looks_skipped; /* of a leader for the next one, in a row; as many are left out */
     bool doubts;       /* ... but it was a leader's to read */
     utcp_time tick_at; /* when to look at the leader again */
     uint64_t steps_seen;

@@ -126,6 +126,12 @@ static void hand_in(const uint8_t *packet, size_t len, unsigned flags, utcp_time
     engine_unlock();
 }
 
+static void note_arrival(size_t len, utcp_time now)
+{
+    engine.last_input = now;
+    engine.streams = len >= engine.device.mtu_bytes;
+}
+
 /* Where the next packet's text belongs, if it is what the core expects. Not where somebody wants to see the
  * packet in one piece, be it to compute its checksum. */
 static size_t expect(struct utcp_slice *text)
@@ -160,7 +166,7 @@ static void hand_in_expected(size_t len, size_t header_len, struct utcp_slice te
     struct utcp_slice arrived = {.data = text.data, .len = len - header_len};
     utcp_time now = engine_now();
 
-    engine.last_input = now;
+    note_arrival(len, now);
     engine_lock();
     if (!fits ||
         !utcp_input_expected(engine.stack, engine.input->packet, header_len, arrived, now)) {
@@ -202,7 +208,7 @@ static bool receive_one(int fd)
     if (len <= 0)
         return len == -EINTR;
     now = engine_now();
-    engine.last_input = now;
+    note_arrival((size_t)len, now);
     flags = device_checksum_ok(&engine.device, engine.input) ? UTCP_INPUT_CSUM_OK : 0;
     capture_input((size_t)len, device_checksum_partial(&engine.device, &engine.input->header), now);
     if (engine.impair_in)
