@@ -86,7 +86,7 @@ void engine_go_on_alone(void)
     }
 }
 
-void engine_collect_but(const struct engine_socket *led, unsigned wanted)
+void engine_collect_but(const struct engine_socket *led, unsigned taken)
 {
     struct utcp_event event;
 
@@ -95,7 +95,7 @@ void engine_collect_but(const struct engine_socket *led, unsigned wanted)
     while (utcp_next_event(engine.stack, &event)) {
         struct engine_socket *socket = event.user;
 
-        if (mirror_differs(socket, socket == led ? event.ready & ~wanted : event.ready))
+        if (mirror_differs(socket, socket == led ? event.ready & ~taken : event.ready))
             socket_mark(socket);
     }
 }
@@ -118,25 +118,27 @@ static bool on_engine_thread(void)
     return pthread_equal(pthread_self(), engine.thread);
 }
 
-/* What has come up is sent by this thread, so that no other has to be woken for it. */
-static void send_here(const struct engine_socket *led, unsigned wanted)
+/* What has come up is sent by this thread, so that the engine's need not be woken for it. When that is up, as while a
+ * program waits for events, it sends, and the program goes on. */
+static void send_here(const struct engine_socket *led, unsigned taken)
 {
-    if (!engine.direct || engine.stalled || engine.gone || !traffic_may_send() ||
-        on_engine_thread())
+    bool here = (engine.asleep || engine.yields) && !on_engine_thread();
+
+    if (!here || !engine.direct || engine.stalled || engine.gone || !traffic_may_send())
         return;
     traffic_transmit_here();
-    engine_collect_but(led, wanted);
+    engine_collect_but(led, taken);
 }
 
 /* The events are fetched even when the thread is awake: what a call has made of the mirror (filler
  * for a full buffer) must be what the core believes to have told, or it will not tell of the change
  * back. */
-void engine_unlock_waking_but(const struct engine_socket *led, unsigned wanted)
+void engine_unlock_waking_but(const struct engine_socket *led, unsigned taken)
 {
     bool wake;
 
-    engine_collect_but(led, wanted);
-    send_here(led, wanted);
+    engine_collect_but(led, taken);
+    send_here(led, taken);
     wake = engine.asleep && work_waits();
     if (wake)
         engine.asleep = false;

@@ -11,7 +11,7 @@
  *
  * The engine's thread does not watch the device meanwhile, or both would wake for each packet. But a thread
  * that leads comes and goes with each call, and may leave by longjmp() out of a signal handler; so nothing
- * depends on a word from it. When there is something to read although somebody leads, or did a moment ago, the engine's
+ * depends on a word from it. When there is something to read although somebody leads, the engine's
  * thread yields: it looks away for a tick. As long as somebody begins to lead, or takes packets, from one tick to the
  * next, it goes on to look away. If not, it reads what there is and watches the device again; what it finds then was
  * left lying, by somebody who leads no more.
@@ -32,7 +32,8 @@ enum { SKIP_BITS = 6 };
 
 struct lead {
     struct engine_socket *socket;
-    unsigned wanted; /* enum utcp_ready: one of these; not shown, for it is taken */
+    unsigned wanted; /* enum utcp_ready: one of these */
+    unsigned taken;  /* of these what need not show, for the thread takes it away at once */
     uint64_t number; /* of the lead: engine.leader as long as it lasts */
 };
 
@@ -116,10 +117,10 @@ static bool turn(const struct lead *lead, int device)
     engine.lead_steps += taken > 0;
     over = engine.gone || engine.leader != lead->number;
     if (!over) {
-        engine_collect_but(lead->socket, lead->wanted);
+        engine_collect_but(lead->socket, lead->taken);
         over = has_wanted(lead);
     }
-    engine_unlock_waking_but(lead->socket, over ? lead->wanted : 0);
+    engine_unlock_waking_but(lead->socket, over ? lead->taken : 0);
     return over;
 }
 
@@ -185,7 +186,9 @@ static int lead_on(const struct lead *lead, struct pollfd fds[2], int64_t end_ns
 int engine_lead(struct engine_socket *socket, int fd, enum engine_wait what, int64_t end_ns,
                 engine_ppoll *poll_call)
 {
-    struct lead lead = {.socket = socket, .wanted = wanted_for(what)};
+    struct lead lead = {.socket = socket,
+                        .wanted = wanted_for(what),
+                        .taken = wanted_for(what) & (UTCP_IN | UTCP_OUT)};
     struct pollfd fds[2] = {
         {.fd = control_device(), .events = POLLIN},
         {.fd = fd, .events = what == ENGINE_TO_SEND ? POLLOUT : POLLIN},
@@ -276,8 +279,7 @@ void lead_settle(void)
     engine_lock();
     if (engine.yields && now >= engine.tick_at)
         tick(now);
-    else if (!engine.yields && engine.readable && !engine.alone &&
-             (led_meanwhile() || engine.leader))
+    else if (!engine.yields && engine.readable && !engine.alone && engine.leader)
         look_away(now);
     engine_unlock();
 }

@@ -24,7 +24,7 @@ enum {
 struct guarded engine_spares = {.fd = -1};
 
 static atomic_int waiting; /* in the channel */
-static atomic_uint asked;  /* how often the thread was asked for a socket */
+static atomic_bool asked;  /* the thread was asked for a socket, and for the channel */
 
 /* ---- the program's threads ---- */
 
@@ -56,10 +56,9 @@ static void open_channel(void)
         guarded_keep(&engine_spares, fd);
 }
 
-/* Two threads may find that there is no channel: the second's is nobody's, and is closed with the first's. */
 void spares_missed(void)
 {
-    if (atomic_fetch_add(&asked, 1) == 1)
+    if (!atomic_exchange(&asked, true))
         open_channel();
 }
 
@@ -67,7 +66,7 @@ void spares_fork_child(void)
 {
     guarded_forget(&engine_spares);
     atomic_store(&waiting, 0);
-    atomic_store(&asked, 0);
+    atomic_store(&asked, false);
 }
 
 /* ---- the engine's thread ---- */
@@ -79,14 +78,13 @@ void spares_open(int *program_end)
     if (engine.spares >= 0 || sys_socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, ends))
         return;
     engine.spares = ends[1];
-    engine.spares_target = LEAST;
     *program_end = ends[0];
 }
 
 void spares_short(void)
 {
     if (engine.spares >= 0 && engine.spares_target < MOST)
-        engine.spares_target *= 2;
+        engine.spares_target = engine.spares_target ? 2 * engine.spares_target : LEAST;
 }
 
 bool spares_low(void)

@@ -134,11 +134,13 @@ struct engine {
     int spares_target; /* how many to have there */
     int link;          /* tells of changes of the interface, -1 = nobody does */
     bool readable;     /* the device has more */
-    bool streams;      /* the last packet was a full one, or larger */
-    unsigned looks_in_vain,
-        looks_skipped; /* of a leader for the next one, in a row; as many are left out */
-    bool doubts;       /* ... but it was a leader's to read */
-    utcp_time tick_at; /* when to look at the leader again */
+    /* Of leaders; guesses only. */
+    size_t batch_bytes;        /* read in one go */
+    atomic_bool streams;       /* the last packet was a full one, or larger */
+    atomic_uint looks_in_vain; /* for the next one, in a row ... */
+    atomic_uint looks_skipped; /* ... and how many are left out */
+    bool doubts;               /* ... but it was a leader's to read */
+    utcp_time tick_at;         /* when to look at the leader again */
     uint64_t steps_seen;
     bool stalled;       /* the device takes no more: the frame waits */
     bool frame_ready;   /* frame is to be written */
@@ -183,10 +185,10 @@ void engine_go_on_alone(void);
 /* Moves the core's events to the list of sockets to mirror. Under the lock. */
 void engine_collect(void);
 
-/* The same, on behalf of a thread that leads: that one socket has what is wanted (enum utcp_ready) need not be
+/* The same, on behalf of a thread that leads: that one socket is ready for something (enum utcp_ready) need not be
  * shown, for the thread is about to take it. */
-void engine_collect_but(const struct engine_socket *led, unsigned wanted);
-void engine_unlock_waking_but(const struct engine_socket *led, unsigned wanted);
+void engine_collect_but(const struct engine_socket *led, unsigned taken);
+void engine_unlock_waking_but(const struct engine_socket *led, unsigned taken);
 
 /* The thread's body; argument is the engine's end of the control channel. */
 void *engine_thread(void *argument);

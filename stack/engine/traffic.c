@@ -26,7 +26,10 @@
 #include <string.h>
 
 /* Packets in one go before the other direction, the clock and the sockets get their turn. */
-enum { BATCH = 64, BATCH_HERE = 8 };
+enum { BATCH = 64 };
+
+/* As much as a program that waits for it should find in its cache. */
+#define BATCH_BYTES (512u << 10)
 
 static pthread_mutex_t input_mutex = PTHREAD_MUTEX_INITIALIZER;
 
@@ -129,6 +132,7 @@ static void hand_in(const uint8_t *packet, size_t len, unsigned flags, utcp_time
 static void note_arrival(size_t len, utcp_time now)
 {
     engine.last_input = now;
+    engine.batch_bytes += len;
     engine.streams = len >= engine.device.mtu_bytes;
 }
 
@@ -267,7 +271,8 @@ unsigned traffic_receive_here(int fd)
     unsigned count = 0;
 
     input_lock();
-    while (count < BATCH_HERE && receive_one(fd))
+    engine.batch_bytes = 0;
+    while (count < BATCH && engine.batch_bytes < BATCH_BYTES && receive_one(fd))
         count++;
     input_unlock();
     return count;

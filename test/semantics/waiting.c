@@ -334,6 +334,16 @@ static void check_closing_by_others(void)
     pthread_join(waiter.thread, NULL);
     check("write when the peer resets", waiter.result > 0 || waiter.error == ECONNRESET);
     close(fd);
+    peer(PEER_SMALL, 0);
+    fd = new_connected();
+    start_waiter(&waiter, do_large_write, fd);
+    start_waiter(&second, do_read, fd);
+    peer(PEER_RESET, 0);
+    pthread_join(waiter.thread, NULL);
+    pthread_join(second.thread, NULL);
+    check("one that writes and one that reads then: a byte is read", second.result > 0);
+    check_events("poll then", fd);
+    close(fd);
     check_pipes("signals");
 }
 
