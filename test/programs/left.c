@@ -7,7 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PATIENCE_S = 60 };
+enum {
+    PATIENCE_S = 60,
+    SPARE_SOCKETS = 16, /* that the engine may have ready by then, each with one end in its table */
+};
 
 static long count_entries(const char *path)
 {
@@ -63,7 +66,7 @@ struct left look_when_settled(const struct left *before)
 {
     struct left after = look();
 
-    for (int i = 0; i < PATIENCE_S * 10 && after.all > before->all; i++) {
+    for (int i = 0; i < PATIENCE_S * 10 && after.all > before->all + SPARE_SOCKETS; i++) {
         usleep(100000);
         after = look();
     }
