@@ -42,6 +42,7 @@ enum {
     KEEPER_WAIT_MS = 3000,    /* for a device, when this process may not make one */
     KEEPER_PATIENCE_MS = 250, /* before it makes one; keepers mostly go within 100 ms */
     KEEPER_POLL_MS = 20,
+    LINK_WAIT_MS = 1000, /* mostly none */
 };
 
 static const char tun_path[] = "/dev/net/tun";
@@ -242,6 +243,18 @@ static int check_up(struct opening *o)
     return refuse(o, -ENETDOWN, help, "%s is down", o->device->name);
 }
 
+/* Once a device is attached, the kernel starts to send to it in a thread of its own, and until then drops what it has,
+ * such as the answer to our first SYN. It is ready when the interface is running and, for that is shown a moment
+ * earlier, the lock has been free that a request to the driver takes. */
+static void wait_running(const struct opening *o, int fd)
+{
+    struct ifreq ignored;
+
+    for (int i = 0; i < LINK_WAIT_MS && !(get_flags(o) & IFF_RUNNING); i++)
+        sys_sleep(UTCP_MSEC);
+    sys_ioctl(fd, TUNGETIFF, &ignored);
+}
+
 static int check_address(struct opening *o)
 {
     struct device *device = o->device;
@@ -290,6 +303,7 @@ static int use(struct opening *o, const char *name)
         sys_close(fd);
         return error;
     }
+    wait_running(o, fd);
     o->device->fd = fd;
     return 0;
 }
