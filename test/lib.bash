@@ -96,7 +96,8 @@ job() {
     local name=$BATS_FILE_TMPDIR/$1
     shift
     {
-        "$@" >"$name.log" 2>&1
+        set +e
+        (set -e && "$@") >"$name.log" 2>&1
         echo $? >"$name.status"
     } 3>&- &
 }
@@ -238,9 +239,16 @@ capture_start() {
     wait_until 20 grep -q 'Capturing on\|File:' "$1.log"
 }
 
+# capture_stop FILE: once a connection has ended in it; what dumpcap is given late it would not write any more.
 capture_stop() {
+    wait_until 20 both_fins "$1"
     kill -TERM "${capture:?}"
     wait "$capture" || true
+}
+
+# both_fins FILE
+both_fins() {
+    [ "$(packets "$1" 'tcp.flags.fin == 1')" -ge 2 ]
 }
 
 # packets FILE FILTER [OPTIONS]: how many packets of a capture match a display filter.
