@@ -9,7 +9,9 @@
  * take place at a time.
  *
  * The program's end of the channel is in the program's table, as are a duplicate of the device and the channel of
- * spare sockets (guarded.c).
+ * spare sockets (guarded.c). A descriptor comes through a channel with the lowest number that is free, and is moved up
+ * only then. So that no other thread's open() gets the wrong number meanwhile, they come when there is no other
+ * thread, or during a socket() which has not taken its own number yet.
  */
 #include "state.h"
 
@@ -23,6 +25,7 @@ enum { STACK_BYTES = 256 * 1024, LARGE_STACK_BYTES = 64 << 20 };
 
 static pthread_mutex_t control_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct guarded channel_end = {.fd = -1}, device_here = {.fd = -1};
+static atomic_bool device_asked; /* for the duplicate */
 static bool lost_told;
 
 bool engine_owns_descriptor(int fd)
@@ -130,19 +133,34 @@ int control_bridge(int fd)
     return result;
 }
 
-int control_open_device(void)
+/* True when this thread is the only one of the program's; the engine's is the other. */
+static bool only_thread(void)
+{
+    const nlink_t links_of_two = 4; /* one for each thread, besides "." and ".." */
+    struct stat status;
+
+    return sys_stat("/proc/self/task", &status) == 0 && status.st_nlink == links_of_two;
+}
+
+void control_take_device(void)
 {
     struct control_reply reply;
-    int fd = -1, error = call(CONTROL_DEVICE, -1, &reply, &fd);
+    int fd = -1;
 
-    pthread_mutex_lock(&control_lock);
-    if (fd >= 0 && atomic_load(&device_here.fd) < 0)
+    if (atomic_exchange(&device_asked, true))
+        return;
+    call(CONTROL_DEVICE_HERE, -1, &reply, &fd);
+    if (fd >= 0)
         guarded_keep(&device_here, fd);
-    else if (fd >= 0)
-        sys_close(fd);
-    pthread_mutex_unlock(&control_lock);
-    /* Without room for the duplicate the engine's thread alone uses the device. */
-    return error == -EMFILE && engine.stack ? 0 : error;
+}
+
+int control_open_device(void)
+{
+    int error = control_call(CONTROL_DEVICE, NULL, NULL);
+
+    if (!error && only_thread())
+        control_take_device();
+    return error;
 }
 
 void control_wake(void)
@@ -255,6 +273,9 @@ static void serve(enum control_request request, int fd)
         break;
     case CONTROL_DEVICE:
         reply.result = engine_open_stack();
+        control_answer(&reply, -1);
+        break;
+    case CONTROL_DEVICE_HERE:
         control_answer(&reply, engine.direct ? engine.device.fd : -1);
         break;
     case CONTROL_BRIDGE:
@@ -307,5 +328,6 @@ void control_fork_child(void)
     lost_told = false;
     guarded_forget(&channel_end);
     guarded_forget(&device_here);
+    atomic_store(&device_asked, false);
     spares_fork_child();
 }

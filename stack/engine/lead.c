@@ -251,6 +251,12 @@ static void show_late(void)
     engine.late = NULL;
 }
 
+void lead_forget(const struct engine_socket *socket)
+{
+    if (engine.late == socket)
+        engine.late = NULL;
+}
+
 /* Whether anybody has led since this was asked last. */
 static bool led_meanwhile(void)
 {

@@ -67,6 +67,7 @@ int socket_make(struct engine_socket **socket, int *program_end)
 
 static void socket_free(struct engine_socket *socket)
 {
+    lead_forget(socket);
     if (socket->conn)
         utcp_close(socket->conn, engine_now());
     socket->conn = NULL;
@@ -304,16 +305,17 @@ void socket_set_flags(int fd, unsigned flags)
 static int open_socket(struct engine_socket **socket)
 {
     struct control_reply reply = {0};
-    int fd = spares_take(socket), error;
+    int fd, error;
 
+    if (engine.stack)
+        control_take_device();
+    fd = spares_take(socket);
     if (fd != -EAGAIN)
         return fd;
-    error = control_call(CONTROL_SOCKET, &reply, &fd);
-    if (error)
-        return error;
-    *socket = reply.socket;
     spares_missed();
-    return fd;
+    error = control_call(CONTROL_SOCKET, &reply, &fd);
+    *socket = reply.socket;
+    return error ? error : fd;
 }
 
 int engine_socket_open(unsigned flags, struct engine_socket **socket)

@@ -24,7 +24,7 @@ enum {
 struct guarded engine_spares = {.fd = -1};
 
 static atomic_int waiting; /* in the channel */
-static atomic_bool asked;  /* the thread was asked for a socket, and for the channel */
+static atomic_uint missed; /* sockets that the thread was asked for */
 
 /* ---- the program's threads ---- */
 
@@ -58,7 +58,7 @@ static void open_channel(void)
 
 void spares_missed(void)
 {
-    if (!atomic_exchange(&asked, true))
+    if (atomic_fetch_add(&missed, 1) == 1)
         open_channel();
 }
 
@@ -66,7 +66,7 @@ void spares_fork_child(void)
 {
     guarded_forget(&engine_spares);
     atomic_store(&waiting, 0);
-    atomic_store(&asked, false);
+    atomic_store(&missed, 0);
 }
 
 /* ---- the engine's thread ---- */

@@ -211,6 +211,7 @@ enum control_request {
     CONTROL_SOCKET,
     CONTROL_SPARES,
     CONTROL_DEVICE,
+    CONTROL_DEVICE_HERE,
     CONTROL_BRIDGE,
     CONTROL_PARK,
     CONTROL_FAREWELL
@@ -237,8 +238,12 @@ bool control_reaches_engine(void);
 /* Wakes the thread. */
 void control_wake(void);
 
-/* Lets the thread open the device, and keeps a duplicate of it for the program's threads. 0 or a negative errno. */
+/* Lets the thread open the device. 0 or a negative errno. Signals blocked. */
 int control_open_device(void);
+
+/* Once the device is open: takes a duplicate of it for the program's threads, unless there was one. By a thread that
+ * is about to make a descriptor anyway. Signals blocked. */
+void control_take_device(void);
 
 /* That duplicate, -1 = there is none, or the number is another file's by now. */
 int control_device(void);
@@ -265,7 +270,7 @@ extern struct guarded engine_spares;
 /* Takes one: its descriptor, close-on-exec; -EAGAIN when there is none. -EMFILE. */
 int spares_take(struct engine_socket **socket);
 
-/* Called when there was none and the thread was asked for a socket. Signals blocked. */
+/* Called when there was none and the thread will be asked for a socket. Signals blocked. */
 void spares_missed(void);
 
 void spares_fork_child(void);
@@ -464,6 +469,9 @@ bool lead_is_of(const struct engine_socket *socket);
 
 /* After a thread has received or sent: what it left has to show. Under the lock. */
 void lead_review(struct engine_socket *socket);
+
+/* The socket's memory is about to be another's. Under the lock. */
+void lead_forget(const struct engine_socket *socket);
 
 /* ---- link.c: the interface's MTU. On the engine's thread, without the lock. ---- */
 

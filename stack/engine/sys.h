@@ -111,6 +111,11 @@ static inline int sys_fstat(int fd, struct stat *status)
     return (int)sys_call(SYS_fstat, fd, (long)status, 0, 0, 0, 0);
 }
 
+static inline int sys_stat(const char *path, struct stat *status)
+{
+    return (int)sys_call(SYS_newfstatat, AT_FDCWD, (long)path, (long)status, 0, 0, 0);
+}
+
 static inline long sys_getdents(int fd, void *buffer, size_t size)
 {
     return sys_call(SYS_getdents64, fd, (long)buffer, (long)size, 0, 0, 0);

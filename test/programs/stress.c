@@ -85,6 +85,17 @@ static void end_numbers(void)
     pthread_rwlock_unlock(&numbers_lock);
 }
 
+/* Not the lowest number; tells what has that one. */
+static _Noreturn void fail_lower(int fd, int lower)
+{
+    char path[32], what[64] = "nothing";
+    snprintf(path, sizeof path, "/proc/self/fd/%d", lower);
+    ssize_t len = readlink(path, what, sizeof what - 1);
+    dprintf(2, "stress: %d is the new number, but %d was free; now it is %.*s\n", fd, lower,
+            len < 0 ? 7 : (int)len, what);
+    abort();
+}
+
 static void check_new(int fd, int least, bool alone)
 {
     if (fd < least || fd >= MOST_NUMBERS)
@@ -93,7 +104,7 @@ static void check_new(int fd, int least, bool alone)
         fail("a number that is in use was given again");
     for (int i = least; alone && i < fd; i++) {
         if (!in_use[i])
-            fail("not the lowest number");
+            fail_lower(fd, i);
     }
 }
 
