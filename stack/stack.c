@@ -29,9 +29,8 @@ static void free_conn(struct utcp_conn *conn)
 {
     struct utcp_stack *stack = conn->stack;
 
-    stack_free(stack, conn->snd_buf.data, conn->snd_buf.size);
-    stack_free(stack, conn->snd_retired, conn->snd_retired_bytes);
-    stack_free(stack, conn->rcv_buf.data, conn->rcv_buf.size);
+    rings_release(conn);
+    rings_free(stack, conn->snd_retired, conn->snd_retired_bytes);
     flight_free(conn);
     chunks_free(conn);
     stack_free(stack, conn->out_of_order.items,
@@ -100,6 +99,7 @@ static void init_lists(struct utcp_stack *stack)
     list_init(&stack->dead);
     list_init(&stack->to_send);
     list_init(&stack->to_tell);
+    list_init(&stack->holders);
     list_init(&stack->fragments.waiting);
 }
 
@@ -146,6 +146,7 @@ void utcp_destroy(struct utcp_stack *stack)
         stack_free(stack, reply->packet, reply->len);
     }
     fragments_drop_all(stack);
+    rings_free_spare(stack);
     stack_free(stack, stack->by_tuple, stack->by_tuple_size * sizeof(struct utcp_conn *));
     stack_free(stack, stack->deadlines.nodes, stack->deadlines_size * sizeof(struct heap_node *));
     stack_free(stack, stack, sizeof(*stack));

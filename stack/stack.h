@@ -29,6 +29,17 @@ struct reply {
     size_t sent;
 };
 
+/* See tcp/rings.c: memory that no connection has now, the last in use at the end. */
+#define SPARE_RINGS_MAX 16
+
+struct spare_rings {
+    struct spare_ring {
+        uint8_t *memory;
+        size_t size;
+    } rings[SPARE_RINGS_MAX];
+    size_t count;
+};
+
 #define PORT_BUCKETS 256
 
 /*
@@ -38,6 +49,7 @@ struct reply {
  *	deadlines	of connections with a timer running; its memory has room for every connection
  *	to_send		connections that may have something to send, each asked in turn
  *	to_tell		connections whose readiness may have changed
+ *	holders		connections that have memory for buffers
  *	all		every connection there is
  *	dead		those of them to be freed when the next call begins
  *	now		the time of the call under way
@@ -71,6 +83,9 @@ struct utcp_stack {
     struct list dead;
     struct list to_send;
     struct list to_tell;
+    struct list holders;
+    size_t holder_count;
+    struct spare_rings spare_rings;
     struct reply replies[REPLIES_MAX]; /* a queue: first, count */
     size_t replies_first, replies_count;
     struct fragments fragments;

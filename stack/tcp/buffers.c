@@ -58,10 +58,12 @@ bool buffers_allocate_receive(struct utcp_conn *conn)
 
     if (conn->rcv_buf.data != NULL)
         return true;
-    memory = stack_alloc(conn->stack, size);
-    if (memory != NULL)
-        ring_init(&conn->rcv_buf, memory, size);
-    return memory != NULL;
+    memory = rings_alloc(conn->stack, size);
+    if (memory == NULL)
+        return false;
+    ring_init(&conn->rcv_buf, memory, size);
+    rings_hold(conn);
+    return true;
 }
 
 /* All that is there, in order and beyond holes. */
@@ -82,14 +84,14 @@ static void grow_receive(struct utcp_conn *conn)
 
     if (size > old && conn->pins > 0)
         return; /* somebody may be writing there: another time */
-    if (size > old) {
-        memory = stack_alloc(conn->stack, size);
+    if (size > old && before != NULL) {
+        memory = rings_alloc(conn->stack, size);
         if (memory == NULL) {
             conn->rcv_wanted = conn->rcv_limit;
             return;
         }
         ring_move(&conn->rcv_buf, memory, size, received_span(conn));
-        stack_free(conn->stack, before, old);
+        rings_free(conn->stack, before, old);
     }
     conn->rcv_limit = conn->rcv_wanted;
 }
@@ -98,7 +100,7 @@ void buffers_free_retired(struct utcp_conn *conn)
 {
     if (conn->snd_retired == NULL || conn->pins > 0)
         return;
-    stack_free(conn->stack, conn->snd_retired, conn->snd_retired_bytes);
+    rings_free(conn->stack, conn->snd_retired, conn->snd_retired_bytes);
     conn->snd_retired = NULL;
 }
 
@@ -112,7 +114,7 @@ bool buffers_allocate_send(struct utcp_conn *conn)
 
     if (size <= old || conn->snd_retired != NULL)
         return true;
-    memory = stack_alloc(conn->stack, size);
+    memory = rings_alloc(conn->stack, size);
     if (memory == NULL) {
         conn->snd_limit = old > 0 && old < conn->snd_limit ? (uint32_t)old : conn->snd_limit;
         return old > 0;
@@ -121,21 +123,15 @@ bool buffers_allocate_send(struct utcp_conn *conn)
     conn->snd_retired_bytes = old;
     ring_move(&conn->snd_buf, memory, size, conn->snd_buf.len);
     buffers_free_retired(conn);
+    rings_hold(conn);
     return true;
-}
-
-static void free_ring(struct utcp_conn *conn, struct ring *ring)
-{
-    stack_free(conn->stack, ring->data, ring->size);
-    *ring = (struct ring){0};
 }
 
 void buffers_free_unused(struct utcp_conn *conn)
 {
     if (conn->user != NULL || conn->state != TCP_TIME_WAIT || conn->pins > 0)
         return;
-    free_ring(conn, &conn->snd_buf);
-    free_ring(conn, &conn->rcv_buf);
+    rings_release(conn);
 }
 
 void buffers_rewind(struct utcp_conn *conn)

@@ -55,6 +55,17 @@ void chunks_free(struct utcp_conn *conn)
     *chunks = (struct chunks){0};
 }
 
+void chunks_trim(struct utcp_conn *conn)
+{
+    struct chunks *chunks = &conn->chunks;
+
+    if (chunks->count > 0)
+        return;
+    stack_free(conn->stack, chunks->items, chunks->capacity * sizeof(*chunks->items));
+    chunks->items = NULL;
+    chunks->first = chunks->capacity = 0;
+}
+
 /* ---- sizes ---- */
 
 /* A chunk's greatest size: what the device takes in one piece, but no more than half of the peer's
@@ -104,18 +115,20 @@ uint64_t chunks_unsent_limit(const struct utcp_conn *conn)
     return conn->notsent_lowat > 0 ? conn->notsent_lowat : conn->stack->settings.notsent_lowat;
 }
 
+/* How many steps it takes to get from a number to the other. */
+static uint64_t steps(uint64_t from, uint64_t to, uint64_t step)
+{
+    return from < to ? (to - from - 1) / step + 1 : 0;
+}
+
 /* How many new chunks may be begun: Linux's sk_stream_memory_free(). */
 static size_t new_chunks(const struct utcp_conn *conn, size_t cost, size_t unsent)
 {
-    size_t goal = size_goal(conn), limit = chunks_unsent_limit(conn);
-    size_t count = 0;
+    size_t goal = size_goal(conn);
+    uint64_t by_cost = steps(cost, conn->snd_limit, goal + CHUNK_COST);
+    uint64_t by_unsent = steps(unsent, chunks_unsent_limit(conn), goal);
 
-    while (cost < conn->snd_limit && unsent < limit) {
-        cost += goal + CHUNK_COST;
-        unsent += goal;
-        count++;
-    }
-    return count;
+    return by_cost < by_unsent ? by_cost : by_unsent;
 }
 
 size_t chunks_room(const struct utcp_conn *conn)

@@ -63,6 +63,8 @@ uint64_t chunks_unsent_limit(const struct utcp_conn *conn);
 /* What the send buffer is filled with, and its chunks' own cost with it: bytes. */
 size_t chunks_cost(const struct utcp_conn *conn);
 
+/* Gives back memory that is not needed now; or all. */
+void chunks_trim(struct utcp_conn *conn);
 void chunks_free(struct utcp_conn *conn);
 
 #endif

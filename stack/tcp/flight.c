@@ -109,17 +109,32 @@ static void free_queues(struct utcp_conn *conn)
     struct flight *flight = &conn->flight;
 
     stack_free(conn->stack, flight->log.items, memory_size(flight->capacity));
-    flight->log.items = flight->lost.items = NULL;
+    flight->log = flight->lost = (struct sent_queue){0};
     flight->capacity = 0;
+}
+
+static void free_sacked(struct utcp_conn *conn)
+{
+    struct ranges *set = &conn->flight.sacked;
+
+    stack_free(conn->stack, set->items, set->capacity * sizeof(*set->items));
+    *set = (struct ranges){0};
+}
+
+void flight_trim(struct utcp_conn *conn)
+{
+    struct flight *flight = &conn->flight;
+
+    if (flight->log.count + flight->lost.count == 0)
+        free_queues(conn);
+    if (flight->sacked.count == 0)
+        free_sacked(conn);
 }
 
 void flight_free(struct utcp_conn *conn)
 {
-    struct flight *flight = &conn->flight;
-
     free_queues(conn);
-    stack_free(conn->stack, flight->sacked.items,
-               flight->sacked.capacity * sizeof(*flight->sacked.items));
+    free_sacked(conn);
 }
 
 /* ---- taking out ---- */

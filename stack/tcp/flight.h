@@ -84,6 +84,8 @@ void flight_restore(struct utcp_conn *conn);
 /* Behind the highest number that was SACKed; snd_una when none is. */
 tcp_seq flight_highest_sacked(const struct utcp_conn *conn);
 
+/* Gives back memory that is not needed now; or all. */
+void flight_trim(struct utcp_conn *conn);
 void flight_free(struct utcp_conn *conn);
 
 #endif

@@ -37,6 +37,16 @@ static bool allocate_ranges(struct utcp_conn *conn)
     return set->items != NULL;
 }
 
+void reassembly_trim(struct utcp_conn *conn)
+{
+    struct ranges *set = &conn->out_of_order;
+
+    if (set->count > 0)
+        return;
+    stack_free(conn->stack, set->items, set->capacity * sizeof(*set->items));
+    *set = (struct ranges){0};
+}
+
 /* Cuts off what came before and what lies behind the window, or behind the peer's FIN. */
 static void trim(struct utcp_conn *conn, struct tcp_segment *segment)
 {

@@ -360,9 +360,10 @@ struct utcp_conn {
     struct chrono chrono;
 
     struct heap_node deadline;
-    struct list all_link, send_link, tell_link;
+    struct list all_link, send_link, tell_link, holder_link;
     struct utcp_conn *tuple_next, *port_next;
     bool in_tuple_table;
+    bool snd_lent;    /* the user may be writing to the send buffer */
     unsigned told;    /* readiness in the last event */
     bool tell_anyway; /* something new came although readiness is the same */
     unsigned pins;    /* packets handed out by utcp_output(), and space by utcp_expect() */
@@ -703,6 +704,22 @@ uint16_t tcp_advertise(struct utcp_conn *conn);
 
 /* True when so much was read that the peer must hear of the larger window. */
 bool tcp_window_update_due(const struct utcp_conn *conn);
+
+/* Gives back memory that is not needed now. */
+void reassembly_trim(struct utcp_conn *conn);
+
+/* ---- rings.c: the memory of buffers ---- */
+
+/* Not zeroed; size is a power of two. */
+uint8_t *rings_alloc(struct utcp_stack *stack, size_t size);
+void rings_free(struct utcp_stack *stack, uint8_t *memory, size_t size);
+void rings_free_spare(struct utcp_stack *stack);
+
+/* The connection has a buffer from now on; others that have been idle may lose theirs. */
+void rings_hold(struct utcp_conn *conn);
+
+/* Takes its buffers away, whatever they hold. */
+void rings_release(struct utcp_conn *conn);
 
 /* ---- buffers.c ---- */
 

@@ -204,12 +204,14 @@ long utcp_send_space(struct utcp_conn *conn, struct utcp_slice space[2])
         return -EAGAIN;
     }
     ring_slices(&conn->snd_buf, conn->snd_buf.len, room, space);
+    conn->snd_lent = true;
     return (long)room;
 }
 
 void utcp_send_commit(struct utcp_conn *conn, size_t len, unsigned flags, utcp_time now)
 {
     set_now(conn, now);
+    conn->snd_lent = false;
     /* The connection may have ended while the bytes were copied. */
     if (len == 0 || !utcp_can_send(conn))
         return;

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The memory of send and receive buffers. A connection has some while it holds bytes, and a little longer: most
+ * connections are idle most of the time, and of thousands only a few need any.
+ *
+ * Those that have memory stand in a queue. When one more joins and there are more than a few, the first in the
+ * queue are looked at, as a clock's hand would: what is empty is taken away, who holds bytes goes to the end. So a
+ * connection that is alone keeps its rings, and the work for one that begins is the same among ten thousand.
+ *
+ * What was taken away, and what a closed connection leaves, is kept for the next one, the last first: it is in the
+ * processor's cache still.
+ */
+#include "stack.h"
+#include "tcp/tcb.h"
+
+#define HOLDERS_USUALLY 8
+#define LOOKED_AT 2
+
+#define SPARE_BYTES_MOST (256 * 1024)
+
+uint8_t *rings_alloc(struct utcp_stack *stack, size_t size)
+{
+    struct spare_rings *spare = &stack->spare_rings;
+
+    for (size_t i = spare->count; i-- > 0;) {
+        uint8_t *memory = spare->rings[i].memory;
+
+        if (spare->rings[i].size != size)
+            continue;
+        spare->count--;
+        memmove(&spare->rings[i], &spare->rings[i + 1],
+                (spare->count - i) * sizeof(spare->rings[0]));
+        return memory;
+    }
+    return stack_alloc(stack, size);
+}
+
+static void free_oldest(struct utcp_stack *stack)
+{
+    struct spare_rings *spare = &stack->spare_rings;
+
+    stack_free(stack, spare->rings[0].memory, spare->rings[0].size);
+    spare->count--;
+    memmove(&spare->rings[0], &spare->rings[1], spare->count * sizeof(spare->rings[0]));
+}
+
+void rings_free(struct utcp_stack *stack, uint8_t *memory, size_t size)
+{
+    struct spare_rings *spare = &stack->spare_rings;
+
+    if (memory == NULL)
+        return;
+    if (size > SPARE_BYTES_MOST) {
+        stack_free(stack, memory, size);
+        return;
+    }
+    if (spare->count == SPARE_RINGS_MAX)
+        free_oldest(stack);
+    spare->rings[spare->count++] = (struct spare_ring){memory, size};
+}
+
+void rings_free_spare(struct utcp_stack *stack)
+{
+    while (stack->spare_rings.count > 0)
+        free_oldest(stack);
+}
+
+static void drop(struct utcp_conn *conn, struct ring *ring)
+{
+    rings_free(conn->stack, ring->data, ring->size);
+    *ring = (struct ring){0};
+}
+
+static void give_back(struct utcp_conn *conn)
+{
+    if (conn->pins > 0)
+        return;
+    if (conn->snd_buf.len == 0 && !conn->snd_lent) {
+        drop(conn, &conn->snd_buf);
+        chunks_trim(conn);
+        flight_trim(conn);
+    }
+    if (conn->rcv_buf.len == 0 && conn->out_of_order.count == 0) {
+        drop(conn, &conn->rcv_buf);
+        reassembly_trim(conn);
+    }
+}
+
+void rings_hold(struct utcp_conn *conn)
+{
+    struct utcp_stack *stack = conn->stack;
+
+    if (list_linked(&conn->holder_link))
+        return;
+    list_append(&stack->holders, &conn->holder_link);
+    stack->holder_count++;
+    for (int i = 0; i < LOOKED_AT && stack->holder_count > HOLDERS_USUALLY; i++) {
+        struct utcp_conn *first =
+            list_entry(list_first(&stack->holders), struct utcp_conn, holder_link);
+
+        give_back(first);
+        list_remove(&first->holder_link);
+        if (first->snd_buf.data != NULL || first->rcv_buf.data != NULL)
+            list_append(&stack->holders, &first->holder_link);
+        else
+            stack->holder_count--;
+    }
+}
+
+void rings_release(struct utcp_conn *conn)
+{
+    drop(conn, &conn->snd_buf);
+    drop(conn, &conn->rcv_buf);
+    if (!list_linked(&conn->holder_link))
+        return;
+    list_remove(&conn->holder_link);
+    conn->stack->holder_count--;
+}
