@@ -164,8 +164,8 @@ static int remember(const struct call *call, int number)
 {
     if (call->option->key == WORD_RCVLOWAT)
         atomic_store(&low_water_used, true);
-    engine_write_extra(call->socket, (unsigned)call->option->key, number ^ call->option->initial);
-    return 0;
+    return engine_write_extra(call->socket, (unsigned)call->option->key,
+                              number ^ call->option->initial);
 }
 
 /* What has no effect. */
@@ -234,8 +234,7 @@ static int set_engine_value(const struct call *call, uint64_t number)
     if (error < 0)
         return error;
     int bits = recall(call->socket, WORD_ENGINE) | 1 << call->option->key;
-    engine_write_extra(call->socket, WORD_ENGINE, bits);
-    return 0;
+    return engine_write_extra(call->socket, WORD_ENGINE, bits);
 }
 
 static int get_engine_value(const struct call *call)
@@ -636,10 +635,10 @@ static bool has_flag(struct engine_socket *socket, enum ipv6_flag flag)
     return recall(socket, WORD_IPV6) & 1 << flag;
 }
 
-static void write_flag(struct engine_socket *socket, enum ipv6_flag flag, bool value)
+static int write_flag(struct engine_socket *socket, enum ipv6_flag flag, bool value)
 {
     int others = recall(socket, WORD_IPV6) & ~(1 << flag);
-    engine_write_extra(socket, WORD_IPV6, others | value << flag);
+    return engine_write_extra(socket, WORD_IPV6, others | value << flag);
 }
 
 static int set_ipv6_flag(const struct call *call, const void *value, socklen_t size)
@@ -647,8 +646,8 @@ static int set_ipv6_flag(const struct call *call, const void *value, socklen_t s
     int number;
     int error = read_int(call, value, size, &number);
     if (error == 0)
-        write_flag(call->socket, (enum ipv6_flag)call->option->key,
-                   (number != 0) != call->option->initial);
+        error = write_flag(call->socket, (enum ipv6_flag)call->option->key,
+                           (number != 0) != call->option->initial);
     return error;
 }
 

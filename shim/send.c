@@ -53,7 +53,7 @@ static ssize_t send_all(struct engine_socket *socket, int fd, const struct iovec
         struct iovec part;
         int left = (int)count;
         const struct iovec *next = iov_after(iov, &left, done, &part);
-        ssize_t sent = engine_send(socket, next, left, engine_flags(flags));
+        ssize_t sent = engine_send(socket, fd, next, left, engine_flags(flags));
         if (sent == -EREMOTE)
             return send_bridged(fd, next, (size_t)left, flags, done);
         if (sent < 0 && sent != -EAGAIN)

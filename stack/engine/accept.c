@@ -73,7 +73,7 @@ static int offer_one(struct engine_socket *listener)
     }
     if (!error) {
         socket->conn = utcp_accept(listener->conn, socket);
-        socket->extra = listener->extra;
+        socket_inherit_extra(socket, listener);
         socket->inet6 = listener->inet6;
         socket->phase = SOCKET_ACTIVE;
         mirror_sync(socket);

@@ -265,6 +265,9 @@ static void serve(enum control_request request, int fd)
     switch (request) {
     case CONTROL_WAKE:
         break;
+    case CONTROL_SETTLE: /* what was closed before has been noticed */
+        control_answer(&reply, -1);
+        break;
     case CONTROL_SOCKET:
         serve_socket();
         break;

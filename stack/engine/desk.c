@@ -143,7 +143,8 @@ static void answer(struct engine_socket *socket, const struct desk_request *requ
         engine_read_extra(socket, &reply->extra);
         break;
     case DESK_WRITE_EXTRA:
-        engine_write_extra(socket, (unsigned)request->number, (int32_t)request->value);
+        reply->result =
+            engine_write_extra(socket, (unsigned)request->number, (int32_t)request->value);
         break;
     case DESK_TAKE_ERROR:
         reply->result = engine_take_error(socket);

@@ -182,8 +182,9 @@ enum {
  * mirrored as not readable, so waiting on it with poll() is right; for sending, after engine_show_full(). Errors:
  * -EPIPE (sending after shutdown; raising SIGPIPE is the caller's), -ENOTCONN, or what ended the connection
  * (-ECONNRESET, -ETIMEDOUT, -EHOSTUNREACH ...: told once). -EFAULT for memory that is not there.
+ * fd is the descriptor that the program called with.
  */
-ssize_t engine_send(struct engine_socket *socket, const struct iovec *iov, int iov_count,
+ssize_t engine_send(struct engine_socket *socket, int fd, const struct iovec *iov, int iov_count,
                     unsigned flags);
 ssize_t engine_receive(struct engine_socket *socket, int fd, const struct iovec *iov, int iov_count,
                        unsigned flags);
@@ -309,6 +310,8 @@ struct engine_extra {
     int32_t values[32];
 };
 void engine_read_extra(struct engine_socket *socket, struct engine_extra *extra);
-void engine_write_extra(struct engine_socket *socket, unsigned index, int32_t value);
+
+/* 0, or -ENOBUFS: there is no memory to keep it in. */
+int engine_write_extra(struct engine_socket *socket, unsigned index, int32_t value);
 
 #endif

@@ -6,13 +6,13 @@
  * malloc: the program may have replaced it, may be inside it, or may fork while another thread
  * holds its lock.
  *
- * Small blocks are carved from large chunks and rounded up to a size class: four classes for each
- * power of two, so that at most a fifth is wasted. A freed block goes to the head of its class's
+ * Small blocks are carved from large chunks and rounded up to a size class: eight classes for each
+ * power of two, so that at most a ninth is wasted. A freed block goes to the head of its class's
  * list and is the first to be used again, while it is still in the cache. Chunks are never given
  * back, hence memory of one class stays mapped for ever.
  *
  * Large blocks, the rings of connections above all, are mappings of their own: the kernel backs
- * them page by page as they are touched, and takes the pages back when the connection goes.
+ * them page by page as they are touched, and takes the pages back when they are freed.
  */
 #include "memory.h"
 
@@ -22,10 +22,10 @@
 
 enum {
     CHUNK_BYTES = 256 * 1024,
-    SMALLEST_SHIFT = 6, /* up to here, classes are 16 bytes apart */
+    SMALLEST_SHIFT = 7, /* up to here, classes are 16 bytes apart */
     LARGEST_SHIFT = 15,
     LARGEST_BYTES = 1 << LARGEST_SHIFT,
-    STEPS = 4, /* classes for each power of two */
+    STEPS = 8, /* classes for each power of two */
     CLASSES = STEPS * (LARGEST_SHIFT - SMALLEST_SHIFT + 1),
     PAGE = 4096,
 };

@@ -229,6 +229,14 @@ void mirror_sync(struct engine_socket *socket)
 
 /* ---- what the program's threads do ---- */
 
+void mirror_take_error(const struct engine_socket *socket, int fd)
+{
+    int error;
+
+    if (socket->end < 0 && mirror_is(socket, fd))
+        sys_getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, sizeof error);
+}
+
 int mirror_fill(struct engine_socket *socket, int fd)
 {
     if (socket->end < 0 || filled(socket))

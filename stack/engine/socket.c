@@ -65,12 +65,21 @@ int socket_make(struct engine_socket **socket, int *program_end)
     return error;
 }
 
+static void drop_early(struct engine_socket *socket)
+{
+    memory_free(socket->early, sizeof *socket->early);
+    socket->early = NULL;
+}
+
 static void socket_free(struct engine_socket *socket)
 {
     lead_forget(socket);
     if (socket->conn)
         utcp_close(socket->conn, engine_now());
     socket->conn = NULL;
+    drop_early(socket);
+    memory_free(socket->extra, sizeof *socket->extra);
+    socket->extra = NULL;
     if (socket->previous)
         socket->previous->next = socket->next;
     else
@@ -142,11 +151,23 @@ int socket_ensure_conn(struct engine_socket *socket)
     socket->conn = utcp_open(engine.stack, socket);
     if (!socket->conn)
         return -ENOMEM;
-    for (unsigned i = 0; i < ENGINE_OPTIONS; i++) {
-        if (socket->options_set & 1u << i)
+    for (unsigned i = 0; socket->early && i < ENGINE_OPTIONS; i++) {
+        if (socket->early->set & 1u << i)
             utcp_set_option(socket->conn, option_to_core((enum engine_option)i),
-                            socket->options[i]);
+                            socket->early->values[i]);
     }
+    drop_early(socket);
+    return 0;
+}
+
+static int set_early(struct engine_socket *socket, enum engine_option option, uint64_t value)
+{
+    if (!socket->early)
+        socket->early = memory_alloc(sizeof *socket->early);
+    if (!socket->early)
+        return -ENOBUFS;
+    socket->early->values[option] = value;
+    socket->early->set |= 1u << option;
     return 0;
 }
 
@@ -176,8 +197,7 @@ int engine_set_option(struct engine_socket *socket, enum engine_option option, u
     } else if (socket->conn) {
         error = utcp_set_option(socket->conn, option_to_core(option), value);
     } else {
-        socket->options[option] = value;
-        socket->options_set |= 1u << option;
+        error = set_early(socket, option, value);
     }
     engine_leave(signals);
     return error;
@@ -241,8 +261,9 @@ uint64_t engine_get_option(struct engine_socket *socket, enum engine_option opti
         return 0;
     if (socket->conn)
         value = utcp_get_option(socket->conn, option_to_core(option));
-    else if (socket->options_set & 1u << option && socket->options[option] != UINT64_MAX)
-        value = socket->options[option];
+    else if (socket->early && socket->early->set & 1u << option &&
+             socket->early->values[option] != UINT64_MAX)
+        value = socket->early->values[option];
     else
         value = default_option(option);
     engine_leave(signals);
@@ -262,23 +283,42 @@ void engine_read_extra(struct engine_socket *socket, struct engine_extra *extra)
     }
     if (engine_enter(socket, &signals))
         return;
-    *extra = socket->extra;
+    if (socket->extra)
+        *extra = *socket->extra;
     engine_leave(signals);
 }
 
-void engine_write_extra(struct engine_socket *socket, unsigned index, int32_t value)
+static bool ensure_extra(struct engine_socket *socket)
+{
+    if (!socket->extra)
+        socket->extra = memory_alloc(sizeof *socket->extra);
+    return socket->extra;
+}
+
+void socket_inherit_extra(struct engine_socket *socket, const struct engine_socket *listener)
+{
+    if (listener->extra && ensure_extra(socket))
+        *socket->extra = *listener->extra;
+}
+
+int engine_write_extra(struct engine_socket *socket, unsigned index, int32_t value)
 {
     struct desk_reply reply;
     uint64_t signals;
+    int error = 0;
 
-    if (index >= sizeof socket->extra.values / sizeof *socket->extra.values)
-        return;
+    if (index >= sizeof socket->extra->values / sizeof *socket->extra->values)
+        return -EINVAL;
     if (socket->home)
-        ask_home(socket, DESK_WRITE_EXTRA, (int)index, (uint64_t)value, &reply);
-    if (socket->home || engine_enter(socket, &signals))
-        return;
-    socket->extra.values[index] = value;
+        return ask_home(socket, DESK_WRITE_EXTRA, (int)index, (uint64_t)value, &reply);
+    if (engine_enter(socket, &signals))
+        return 0;
+    if (ensure_extra(socket))
+        socket->extra->values[index] = value;
+    else
+        error = -ENOBUFS;
     engine_leave(signals);
+    return error;
 }
 
 /* ---- open, bind, listen, connect ---- */
@@ -384,30 +424,49 @@ static int ask_home_with(const struct engine_socket *socket, enum desk_operation
     return foreign_ask(socket, &request, fd, &reply);
 }
 
-int engine_bind(struct engine_socket *socket, const struct engine_endpoint *local)
+/* Ports may be held by what the program has closed already: the engine's thread hears of that in a moment. True
+ * when it is worth while to try again. */
+static bool settled(int error)
 {
-    struct utcp_endpoint endpoint = endpoint_to_core(local);
     uint64_t signals;
-    int error;
 
-    if (socket->home)
-        return ask_home_with(socket, DESK_BIND, 0, local, -1);
-    error = enter_with_conn(socket, &signals);
+    if ((error != -EADDRINUSE && error != -EADDRNOTAVAIL) ||
+        pthread_equal(pthread_self(), engine.thread))
+        return false;
+    signals = sys_block_signals(UINT64_MAX);
+    error = control_call(CONTROL_SETTLE, NULL, NULL);
+    sys_block_signals(signals);
+    return !error;
+}
+
+static int bind_once(struct engine_socket *socket, const struct utcp_endpoint *local)
+{
+    uint64_t signals;
+    int error = enter_with_conn(socket, &signals);
+
     if (error)
         return error;
-    error = utcp_bind(socket->conn, &endpoint);
+    error = utcp_bind(socket->conn, local);
     engine_leave(signals);
     return error;
 }
 
-int engine_listen(struct engine_socket *socket, int fd, int backlog)
+int engine_bind(struct engine_socket *socket, const struct engine_endpoint *local)
 {
-    uint64_t signals;
+    struct utcp_endpoint endpoint = endpoint_to_core(local);
     int error;
 
     if (socket->home)
-        return ask_home_with(socket, DESK_LISTEN, backlog, NULL, fd);
-    error = enter_with_conn(socket, &signals);
+        return ask_home_with(socket, DESK_BIND, 0, local, -1);
+    error = bind_once(socket, &endpoint);
+    return settled(error) ? bind_once(socket, &endpoint) : error;
+}
+
+static int listen_once(struct engine_socket *socket, int fd, int backlog)
+{
+    uint64_t signals;
+    int error = enter_with_conn(socket, &signals);
+
     if (error)
         return error;
     error = utcp_listen(socket->conn, backlog < 0 ? INT32_MAX : (unsigned)backlog);
@@ -419,6 +478,16 @@ int engine_listen(struct engine_socket *socket, int fd, int backlog)
     }
     engine_leave(signals);
     return error;
+}
+
+int engine_listen(struct engine_socket *socket, int fd, int backlog)
+{
+    int error;
+
+    if (socket->home)
+        return ask_home_with(socket, DESK_LISTEN, backlog, NULL, fd);
+    error = listen_once(socket, fd, backlog);
+    return settled(error) ? listen_once(socket, fd, backlog) : error;
 }
 
 static int connect_locked(struct engine_socket *socket, const struct utcp_endpoint *remote)
@@ -435,20 +504,27 @@ static int connect_locked(struct engine_socket *socket, const struct utcp_endpoi
     return -EINPROGRESS;
 }
 
+static int connect_once(struct engine_socket *socket, const struct utcp_endpoint *remote)
+{
+    uint64_t signals;
+    int error = enter_with_conn(socket, &signals);
+
+    if (error)
+        return error;
+    error = connect_locked(socket, remote);
+    engine_leave(signals);
+    return error;
+}
+
 int engine_connect(struct engine_socket *socket, int fd, const struct engine_endpoint *remote)
 {
     struct utcp_endpoint endpoint = endpoint_to_core(remote);
-    uint64_t signals;
     int error;
 
     if (socket->home)
         return ask_home_with(socket, DESK_CONNECT, 0, remote, fd);
-    error = enter_with_conn(socket, &signals);
-    if (error)
-        return error;
-    error = connect_locked(socket, &endpoint);
-    engine_leave(signals);
-    return error;
+    error = connect_once(socket, &endpoint);
+    return settled(error) ? connect_once(socket, &endpoint) : error;
 }
 
 /* ---- the rest of a socket's life ---- */

@@ -87,9 +87,14 @@ struct engine_socket {
     struct engine_socket *home;
     bool home_listens;
 
-    uint32_t options_set; /* bit i: options[i] was set before there was a conn */
-    uint64_t options[ENGINE_OPTIONS];
-    struct engine_extra extra;
+    struct early_options *early; /* set before there was a conn, NULL = none */
+    struct engine_extra *extra;  /* NULL = as at the start */
+};
+
+/* Bit i of set: values[i] was. */
+struct early_options {
+    uint32_t set;
+    uint64_t values[ENGINE_OPTIONS];
 };
 
 #define SOCKET_DEAD (UINT64_C(1) << 31)
@@ -208,6 +213,7 @@ void engine_wait(utcp_time until);
 
 enum control_request {
     CONTROL_WAKE,
+    CONTROL_SETTLE,
     CONTROL_SOCKET,
     CONTROL_SPARES,
     CONTROL_DEVICE,
@@ -309,6 +315,9 @@ void mirror_take_bytes(struct engine_socket *socket, int fd);
 /* Takes the readiness byte out if nothing is left to receive. -EBADF likewise. */
 int mirror_take(struct engine_socket *socket, int fd);
 
+/* The connection's error has been told: the program's end is not to show it again. */
+void mirror_take_error(const struct engine_socket *socket, int fd);
+
 /* Notes that fd is the socket's program end. */
 void mirror_recognise(struct engine_socket *socket, int fd);
 
@@ -324,6 +333,9 @@ struct engine_socket *socket_new(void);
  * negative errno. */
 int socket_make(struct engine_socket **socket, int *program_end);
 void socket_release(struct engine_socket *socket);
+
+/* Gives an accepted socket what its listener has. */
+void socket_inherit_extra(struct engine_socket *socket, const struct engine_socket *listener);
 
 /* Puts it on the list of sockets to mirror. */
 void socket_mark(struct engine_socket *socket);

@@ -221,6 +221,11 @@ static inline int sys_shutdown(int fd, int how)
     return (int)sys_call(SYS_shutdown, fd, how, 0, 0, 0, 0);
 }
 
+static inline int sys_getsockopt(int fd, int level, int name, void *value, socklen_t size)
+{
+    return (int)sys_call(SYS_getsockopt, fd, level, name, (long)value, (long)&size, 0);
+}
+
 static inline int sys_setsockopt(int fd, int level, int name, int value)
 {
     return (int)sys_call(SYS_setsockopt, fd, level, name, (long)&value, sizeof value, 0);

@@ -148,7 +148,14 @@ static ssize_t send_locked(struct engine_socket *socket, struct cursor *cursor, 
     return sent || room >= 0 ? sent : room;
 }
 
-ssize_t engine_send(struct engine_socket *socket, const struct iovec *iov, int iov_count,
+/* An error is told once. */
+static void note_told(const struct engine_socket *socket, int fd, ssize_t result)
+{
+    if (result < 0 && result != -EAGAIN && result != -EREMOTE && result != -EFAULT)
+        mirror_take_error(socket, fd);
+}
+
+ssize_t engine_send(struct engine_socket *socket, int fd, const struct iovec *iov, int iov_count,
                     unsigned flags)
 {
     struct cursor cursor = cursor_at_start(iov, iov_count);
@@ -160,6 +167,7 @@ ssize_t engine_send(struct engine_socket *socket, const struct iovec *iov, int i
     pthread_mutex_lock(&socket->send_lock);
     engine_lock();
     result = send_locked(socket, &cursor, flags);
+    note_told(socket, fd, result);
     lead_review(socket);
     engine_unlock_waking();
     pthread_mutex_unlock(&socket->send_lock);
@@ -241,6 +249,7 @@ ssize_t engine_receive(struct engine_socket *socket, int fd, const struct iovec 
     pthread_mutex_lock(&socket->receive_lock);
     engine_lock();
     result = receive_locked(socket, fd, &cursor, flags);
+    note_told(socket, fd, result);
     lead_review(socket);
     engine_unlock_waking();
     pthread_mutex_unlock(&socket->receive_lock);

@@ -322,12 +322,13 @@ int engine_show_full(struct engine_socket *socket, int fd)
     return 0;
 }
 
-ssize_t engine_send(struct engine_socket *socket, const struct iovec *iov, int iov_count,
+ssize_t engine_send(struct engine_socket *socket, int fd, const struct iovec *iov, int iov_count,
                     unsigned flags)
 {
     size_t bytes = room(iov, iov_count), done = 0;
     ssize_t sent;
 
+    (void)fd;
     world_lock();
     do {
         struct iovec part;
@@ -480,11 +481,12 @@ void engine_read_extra(struct engine_socket *socket, struct engine_extra *extra)
     world_unlock();
 }
 
-void engine_write_extra(struct engine_socket *socket, unsigned index, int32_t value)
+int engine_write_extra(struct engine_socket *socket, unsigned index, int32_t value)
 {
     world_lock();
     socket->extra.values[index] = value;
     world_unlock();
+    return 0;
 }
 
 /* ---- readiness ---- */

@@ -102,6 +102,13 @@ static void check_bind(void)
           bind(third, (struct sockaddr *)&bound, size) == 0 || errno == EADDRINUSE);
     close(other);
     close(third);
+    int refused = 0;
+    for (int i = 0; i < 50; i++) {
+        fd = fresh(0);
+        refused += bind(fd, (struct sockaddr *)&bound, size) < 0 || listen(fd, 1) < 0;
+        close(fd);
+    }
+    check("and listen again and again, refused", refused);
     check("of descriptor -1", bind(-1, any(&own), own.size));
     check("of a file", bind(0, any(&own), own.size));
 }
