@@ -62,6 +62,9 @@ static void begin(struct utcp_stack *stack, utcp_time now)
         free_conn(list_entry(link, struct utcp_conn, all_link));
 }
 
+/* With the engine's part an idle connection has less than 2 KB. */
+_Static_assert(sizeof(struct utcp_conn) <= 1536, "an idle connection is small");
+
 /* ---- settings ---- */
 
 void utcp_settings_init(struct utcp_settings *settings)

@@ -19,7 +19,7 @@
 #define CC_CWND_MAX (UINT32_C(1) << 30)
 
 /* What an algorithm may keep for itself, in words. */
-#define CC_STATE_WORDS 24
+#define CC_STATE_WORDS 21
 
 /*
  * What an ACK of new data brings.

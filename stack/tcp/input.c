@@ -435,6 +435,7 @@ static void dispatch(struct utcp_stack *stack, struct tcp_segment *segment)
         input_syn_sent(conn, segment);
     else
         input_synchronized(conn, segment);
+    rings_review(conn);
 }
 
 void tcp_input(struct utcp_stack *stack, const struct ipv4 *ip, bool verify)

@@ -3,11 +3,12 @@
  * The memory of send and receive buffers. A connection has some while it holds bytes, and a little longer: most
  * connections are idle most of the time, and of thousands only a few need any.
  *
- * Those that have memory stand in a queue. When one more joins and there are more than a few, the first in the
- * queue are looked at, as a clock's hand would: what is empty is taken away, who holds bytes goes to the end. So a
- * connection that is alone keeps its rings, and the work for one that begins is the same among ten thousand.
+ * As long as no more than a few have memory they keep it. Else who becomes empty gives it back at once, unless it has
+ * grown large, for then it streams. Those stand in a queue with all others: when one more joins, the first in the
+ * queue are looked at, as a clock's hand would; what is empty is taken away, who holds bytes goes to the end. So the
+ * work is the same among ten thousand.
  *
- * What was taken away, and what a closed connection leaves, is kept for the next one, the last first: it is in the
+ * What was given back, and what a closed connection leaves, is kept for the next one, the last first: it is in the
  * processor's cache still.
  */
 #include "stack.h"
@@ -86,24 +87,48 @@ static void give_back(struct utcp_conn *conn)
     }
 }
 
+static void join(struct utcp_conn *conn)
+{
+    list_append(&conn->stack->holders, &conn->holder_link);
+    conn->stack->holder_count++;
+}
+
+static void leave(struct utcp_conn *conn)
+{
+    list_remove(&conn->holder_link);
+    conn->stack->holder_count--;
+}
+
+static bool holds(const struct utcp_conn *conn)
+{
+    return conn->snd_buf.data != NULL || conn->rcv_buf.data != NULL;
+}
+
+void rings_review(struct utcp_conn *conn)
+{
+    if (conn->stack->holder_count <= HOLDERS_USUALLY || !list_linked(&conn->holder_link) ||
+        conn->snd_buf.size > SPARE_BYTES_MOST || conn->rcv_buf.size > SPARE_BYTES_MOST)
+        return;
+    give_back(conn);
+    if (!holds(conn))
+        leave(conn);
+}
+
 void rings_hold(struct utcp_conn *conn)
 {
     struct utcp_stack *stack = conn->stack;
 
     if (list_linked(&conn->holder_link))
         return;
-    list_append(&stack->holders, &conn->holder_link);
-    stack->holder_count++;
+    join(conn);
     for (int i = 0; i < LOOKED_AT && stack->holder_count > HOLDERS_USUALLY; i++) {
         struct utcp_conn *first =
             list_entry(list_first(&stack->holders), struct utcp_conn, holder_link);
 
         give_back(first);
-        list_remove(&first->holder_link);
-        if (first->snd_buf.data != NULL || first->rcv_buf.data != NULL)
-            list_append(&stack->holders, &first->holder_link);
-        else
-            stack->holder_count--;
+        leave(first);
+        if (holds(first))
+            join(first);
     }
 }
 
@@ -111,8 +136,6 @@ void rings_release(struct utcp_conn *conn)
 {
     drop(conn, &conn->snd_buf);
     drop(conn, &conn->rcv_buf);
-    if (!list_linked(&conn->holder_link))
-        return;
-    list_remove(&conn->holder_link);
-    conn->stack->holder_count--;
+    if (list_linked(&conn->holder_link))
+        leave(conn);
 }

@@ -89,14 +89,14 @@ enum ca_state {
 /* RFC 8985 section 5.3: of the transmission, among those delivered, that was sent last. */
 struct rack {
     utcp_time at;   /* when it was sent, 0 = none was delivered yet */
-    tcp_seq to;     /* where it ended */
     uint64_t rtt;   /* ns: how long its ACK took */
+    tcp_seq to;     /* where it ended */
     bool reordered; /* the path has been seen to reorder */
     bool again;     /* what was found lost last had been sent again already */
     /* What the reordering window has grown to, in ns: once until window_round is acknowledged, and
      * for window_persist recoveries. */
-    uint64_t grown;
     bool window_grew;
+    uint64_t grown;
     tcp_seq window_round;
     unsigned window_persist;
 };
@@ -141,19 +141,19 @@ struct urgent {
 /* Keep-alives: see keepalive.c. Times in ns. */
 struct keepalive {
     bool on;
-    uint64_t idle, interval, count;
     unsigned probes; /* without an answer */
+    uint64_t idle, interval, count;
 };
 
 /* How to take back a reduction that proves to be spurious. */
 struct undo {
-    bool valid;
-    tcp_seq marker;           /* snd_una when the reduction was made */
-    bool resent;              /* something has been sent again since */
-    uint32_t undelivered;     /* bytes sent again since that no DSACK has spoken of */
-    utcp_time first_resent;   /* when the first of it was sent again, 0 = not yet */
+    utcp_time first_resent;   /* when something was sent again first since then, 0 = not yet */
     uint32_t first_resent_ts; /* ... and the timestamp it had */
-    uint32_t cwnd, ssthresh;  /* as they were before */
+    bool valid;
+    bool resent;             /* something has been sent again since */
+    tcp_seq marker;          /* snd_una when the reduction was made */
+    uint32_t undelivered;    /* bytes sent again since that no DSACK has spoken of */
+    uint32_t cwnd, ssthresh; /* as they were before */
 };
 
 /*
@@ -169,12 +169,12 @@ struct recovery {
     uint32_t unsacked;
     /* Proportional rate reduction, RFC 6937. */
     uint32_t prior_cwnd, prr_delivered, prr_out;
-    bool frto;      /* RFC 5682: the time-out may still prove to be spurious */
-    bool new_first; /* ... section 3.1 (2b): new data goes before what may not be lost */
+    uint32_t dsacks; /* DSACK blocks received: segments that went again in vain */
+    bool frto;       /* RFC 5682: the time-out may still prove to be spurious */
+    bool new_first;  /* ... section 3.1 (2b): new data goes before what may not be lost */
+    struct tail_probe probe;
     struct undo undo;
     struct rack rack;
-    struct tail_probe probe;
-    uint32_t dsacks; /* DSACK blocks received: segments that went again in vain */
 };
 
 /* What one ACK delivered. */
@@ -262,23 +262,26 @@ struct utcp_conn {
     uint32_t snd_wnd_max; /* the largest window the peer ever offered */
     tcp_seq snd_sml;      /* the end of the last short segment: Nagle's, after Minshall */
     tcp_seq snd_wl1, snd_wl2;
-    struct ring snd_buf;
     tcp_seq snd_buf_seq;
+    struct ring snd_buf;
     struct chunks chunks; /* of the send buffer */
-    uint32_t snd_limit;   /* bytes the send buffer may hold, chunks_cost() counted */
-    bool snd_fixed;       /* ... by the user's word */
     uint8_t *snd_retired; /* the ring before it grew, while packets point into it */
     size_t snd_retired_bytes;
     uint64_t notsent_lowat; /* no chunk is begun with so many bytes unsent, 0 = the setting */
+    uint32_t snd_limit;     /* bytes the send buffer may hold, chunks_cost() counted */
+    bool snd_fixed;         /* ... by the user's word */
+    bool snd_lent;          /* the user may be writing to it */
+    bool rcv_fixed;         /* the receive buffer's size is the user's word */
+    bool in_tuple_table;
 
     /* Receive sequence variables. rcv_adv is the right edge that was advertised; rcv_acked the
      * rcv_nxt of the last ACK sent. */
     tcp_seq irs, rcv_nxt, rcv_adv, rcv_acked;
     tcp_seq fin_seq;
+    uint32_t rcv_mss;    /* the largest segment the peer sent */
     struct ring rcv_buf; /* its tail is at rcv_nxt, or one before once FIN is in */
     uint32_t rcv_limit;  /* bytes the receive buffer may hold */
     uint32_t rcv_wanted; /* ... when the user has read next */
-    bool rcv_fixed;      /* ... by the user's word */
     struct receive_tuning rcv_tuning;
     struct ranges out_of_order;
     tcp_seq
@@ -288,9 +291,8 @@ struct utcp_conn {
     uint32_t mss;       /* payload bytes of the segments we send, with timestamps but no SACK */
     uint32_t mss_limit; /* the user's or the stack's, 0 = none */
     uint32_t peer_mss;  /* what the peer announced, 0 = nothing yet */
-    struct path path;   /* as it was known at the last look */
     enum utcp_mtu_discover mtu_discover;
-    uint32_t rcv_mss; /* the largest segment the peer sent */
+    struct path path; /* as it was known at the last look */
     uint8_t snd_wscale, rcv_wscale;
     bool wscale_ok; /* both sides offered */
     bool sack_ok;   /* ... */
@@ -318,6 +320,7 @@ struct utcp_conn {
     uint64_t syn_retries;
     struct keepalive keepalive;
     struct urgent urgent;
+    unsigned acks_due;        /* ACKs to send: one, or one for each segment out of order */
     uint64_t fin_wait2;       /* ns, UINT64_MAX = the setting: how long an orphan waits for a FIN */
     uint64_t defer_accept;    /* so many time-outs a bare ACK does not end SYN-RECEIVED */
     utcp_time deferred_at;    /* when such an ACK came first, 0 = never */
@@ -331,17 +334,17 @@ struct utcp_conn {
     bool shut_rd;      /* the user wants no more data */
     bool had_peer;     /* was connected, or tried: CLOSED means gone, not new */
     struct delack delack;
-    unsigned acks_due; /* ACKs to send: one, or one for each segment out of order */
-    bool send_syn;     /* SYN or SYN-ACK is due */
-    bool probe_now;    /* the persist timer fired: override silly-window avoidance */
-    int error;         /* pending, negative errno, 0 = none */
-    int soft_error;    /* what ICMP said: told when the connection times out */
+    bool send_syn;  /* SYN or SYN-ACK is due */
+    bool probe_now; /* the persist timer fired: override silly-window avoidance */
+    int error;      /* pending, negative errno, 0 = none */
+    int soft_error; /* what ICMP said: told when the connection times out */
 
     bool nodelay, reuse_addr, reuse_port, bound;
     bool cork;        /* no short segment goes, for a while: the persist timer lets it out */
     bool more;        /* ... since the last write said that more follows */
     tcp_seq uncorked; /* all before it goes nevertheless */
     uint8_t ttl, tos;
+    bool tell_anyway; /* something new came although readiness is the same */
 
     /* A listener's. */
     unsigned backlog, half_open, accept_count;
@@ -362,11 +365,8 @@ struct utcp_conn {
     struct heap_node deadline;
     struct list all_link, send_link, tell_link, holder_link;
     struct utcp_conn *tuple_next, *port_next;
-    bool in_tuple_table;
-    bool snd_lent;    /* the user may be writing to the send buffer */
-    unsigned told;    /* readiness in the last event */
-    bool tell_anyway; /* something new came although readiness is the same */
-    unsigned pins;    /* packets handed out by utcp_output(), and space by utcp_expect() */
+    unsigned told; /* readiness in the last event */
+    unsigned pins; /* packets handed out by utcp_output(), and space by utcp_expect() */
 };
 
 /* The sequence number behind the last byte queued: where FIN goes. */
@@ -717,6 +717,9 @@ void rings_free_spare(struct utcp_stack *stack);
 
 /* The connection has a buffer from now on; others that have been idle may lose theirs. */
 void rings_hold(struct utcp_conn *conn);
+
+/* It may have become idle. */
+void rings_review(struct utcp_conn *conn);
 
 /* Takes its buffers away, whatever they hold. */
 void rings_release(struct utcp_conn *conn);

@@ -259,6 +259,7 @@ void utcp_receive_commit(struct utcp_conn *conn, size_t len, utcp_time now)
         tcp_ack_due(conn);
         stack_want_send(conn);
     }
+    rings_review(conn);
 }
 
 /* ---- CLOSE and ABORT ---- */
