@@ -30,7 +30,7 @@ struct reply {
 };
 
 /* See tcp/rings.c: memory that no connection has now, the last in use at the end. */
-#define SPARE_RINGS_MAX 8
+#define SPARE_RINGS_MAX 64
 
 struct spare_rings {
     struct spare_ring {

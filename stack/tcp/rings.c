@@ -14,7 +14,7 @@
 #include "stack.h"
 #include "tcp/tcb.h"
 
-#define HOLDERS_USUALLY 8
+#define HOLDERS_USUALLY 64
 #define LOOKED_AT 2
 
 #define SPARE_BYTES_MOST (256 * 1024)

@@ -3,7 +3,7 @@
 #include "harness.h"
 #include "stack.h"
 
-enum { OTHERS = 20 };
+enum { OTHERS = 80 };
 
 /* Others need buffers, too. */
 static void others_begin(void)
