@@ -313,6 +313,7 @@ void engine_turn(void)
     engine_collect();
     sync_sockets();
     engine_unlock();
+    mirror_send_announced();
     if (engine.stack)
         traffic_transmit();
     spares_refill();

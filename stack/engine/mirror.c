@@ -8,7 +8,8 @@
  *
  *	readable	the engine sends one byte; the receive that leaves nothing behind takes it
  *			out. While it lies there a second one is sent only for what comes after
- *			a receive that left something: that makes an edge.
+ *			a receive that left something: that makes an edge. The byte wakes a
+ *			thread that takes the lock at once, so it goes when the lock is free.
  *	urgent byte	the engine sends one byte out of band; whoever takes the urgent one takes that.
  *	not writable	the calling thread writes filler into the program's own end. Its send
  *			buffer is the smallest there is (4608 bytes), of which a quarter may be
@@ -92,6 +93,7 @@ void mirror_close(struct engine_socket *socket)
         return;
     sys_close(socket->end);
     socket->end = -1;
+    atomic_store(&socket->byte_on_way, false);
     socket_release(socket);
 }
 
@@ -161,6 +163,40 @@ static void show_readable(struct engine_socket *socket)
     socket->left_some = false;
 }
 
+/* The same, but a first byte is only announced: mirror_send_announced(). */
+static void announce_readable(struct engine_socket *socket)
+{
+    if (socket->has_byte || engine.announced_count == ANNOUNCED_MOST) {
+        show_readable(socket);
+        return;
+    }
+    socket->has_byte = true;
+    atomic_store(&socket->byte_on_way, true);
+    engine.announced[engine.announced_count++] = socket;
+}
+
+static void send_announced(struct engine_socket *socket)
+{
+    bool sent;
+
+    if (!socket->byte_on_way)
+        return;
+    sent = send_byte(socket);
+    atomic_store(&socket->byte_on_way, false);
+    if (sent)
+        return;
+    engine_lock();
+    socket->has_byte = false; /* the program's end was closed just now */
+    engine_unlock();
+}
+
+void mirror_send_announced(void)
+{
+    for (unsigned i = 0; i < engine.announced_count; i++)
+        send_announced(engine.announced[i]);
+    engine.announced_count = 0;
+}
+
 /* The kernel sends SIGURG for that, too, to whom the program has named with F_SETOWN. */
 static void show_urgent(struct engine_socket *socket)
 {
@@ -181,6 +217,8 @@ static void show_shut(struct engine_socket *socket, unsigned how)
 {
     if (!(how & ~socket->shut))
         return;
+    if (atomic_exchange(&socket->byte_on_way, false))
+        socket->has_byte = false;
     show_readable(socket);
     if (!socket->has_byte)
         return; /* the program's end was closed just now: its hang-up must still be told apart */
@@ -219,7 +257,7 @@ void mirror_sync(struct engine_socket *socket)
         return;
     }
     if (ready & UTCP_IN)
-        show_readable(socket);
+        announce_readable(socket);
     if (ready & UTCP_PRI)
         show_urgent(socket);
     if (ready & UTCP_OUT)
@@ -280,13 +318,20 @@ static void take_more_bytes(struct engine_socket *socket, int fd)
     socket->more_bytes = 0;
 }
 
-void mirror_take_bytes(struct engine_socket *socket, int fd)
+/* One that is on its way comes in a moment, for no lock is needed to send it. */
+static void take_first_byte(const struct engine_socket *socket, int fd)
 {
     char byte;
 
+    while (sys_recv(fd, &byte, sizeof byte, MSG_DONTWAIT) != 1 && socket->byte_on_way)
+        sys_yield();
+}
+
+void mirror_take_bytes(struct engine_socket *socket, int fd)
+{
     take_more_bytes(socket, fd);
     if (socket->has_byte)
-        sys_recv(fd, &byte, sizeof byte, MSG_DONTWAIT);
+        take_first_byte(socket, fd);
     socket->has_byte = false;
 }
 
@@ -302,6 +347,8 @@ static void shut_here(struct engine_socket *socket, int fd, unsigned how)
 {
     if (!(how & ~socket->shut) || !socket->has_byte)
         return;
+    while (socket->byte_on_way)
+        sys_yield();
     sys_shutdown(fd, how == UTCP_SHUT_WR ? SHUT_RD : SHUT_RDWR);
     socket->shut = (uint8_t)how;
 }

@@ -29,7 +29,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { WHY_BYTES = 512 };
+enum { WHY_BYTES = 512, ANNOUNCED_MOST = 64 };
 
 enum socket_phase {
     SOCKET_IDLE,      /* neither connecting nor listening: nothing is mirrored */
@@ -45,7 +45,8 @@ enum socket_phase {
  * conn is NULL before the device is open and after the close. end is the engine's end of the pair
  * in its own table, -1 = closed. inode is that of the program's end, by which it is recognised.
  *
- * has_byte: a readiness byte waits in the program's end, and more_bytes others, one for each later edge; has_urgent:
+ * has_byte: a readiness byte waits in the program's end, or is on its way, and more_bytes others, one for each later
+ * edge; has_urgent:
  * one out of band; has_gap: its place behind them. left_some: the program has read since the last edge, and not all.
  * unread: bytes that wait in the engine's end, the last of which is the tripwire (see mirror.c). shut: how the
  * engine's end was shut down.
@@ -72,6 +73,7 @@ struct engine_socket {
     atomic_uint readers; /* threads that wait to receive */
     uint8_t copying;     /* threads that copy from or to conn's buffers without the lock */
     bool has_byte, has_urgent, has_gap, left_some;
+    atomic_bool byte_on_way;
     uint8_t more_bytes;
     uint16_t unread;
     uint8_t shut; /* enum utcp_shutdown */
@@ -139,6 +141,8 @@ struct engine {
     int spares_target; /* how many to have there */
     int link;          /* tells of changes of the interface, -1 = nobody does */
     bool readable;     /* the device has more */
+    struct engine_socket *announced[ANNOUNCED_MOST]; /* whose program's ends get a byte */
+    unsigned announced_count;
     /* Of leaders; guesses only. */
     size_t batch_bytes;        /* read in one go */
     atomic_bool streams;       /* the last packet was a full one, or larger */
@@ -305,6 +309,9 @@ void mirror_review(struct engine_socket *socket);
 
 /* Makes the program's end show what the connection is ready for. On the engine's thread. */
 void mirror_sync(struct engine_socket *socket);
+
+/* Sends what that has announced. On the engine's thread, without the lock. */
+void mirror_send_announced(void);
 
 /* Puts filler into the program's end: not writable. -EBADF when fd is not that end. */
 int mirror_fill(struct engine_socket *socket, int fd);

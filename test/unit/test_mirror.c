@@ -50,6 +50,12 @@ static unsigned shown(void)
     return (unsigned)pollfd.revents;
 }
 
+static void synchronize(void)
+{
+    mirror_sync(&mirrored);
+    mirror_send_announced();
+}
+
 /* What the engine's thread sees of its end. */
 static uint32_t seen(void)
 {
@@ -73,7 +79,7 @@ static void peer_says_fin(void)
 static void a_connection_without_data_is_writable_only(void **state)
 {
     (void)state;
-    mirror_sync(&mirrored);
+    synchronize();
     assert_int_equal(shown(), POLLOUT);
 }
 
@@ -81,7 +87,7 @@ static void the_peers_fin_shows_as_end_of_data(void **state)
 {
     (void)state;
     peer_says_fin();
-    mirror_sync(&mirrored);
+    synchronize();
     assert_int_equal(shown(), POLLIN | POLLOUT | POLLRDHUP);
 }
 
@@ -90,7 +96,7 @@ static void filler_shows_as_not_writable_until_it_is_drained(void **state)
     (void)state;
     assert_int_equal(mirror_fill(&mirrored, program_end), 0);
     assert_int_equal(shown(), 0);
-    mirror_sync(&mirrored);
+    synchronize();
     assert_int_equal(shown(), POLLOUT);
 }
 
@@ -101,7 +107,7 @@ static void an_urgent_byte_shows_until_it_is_taken(void **state)
     conn.urgent.state = URGENT_HERE;
     conn.urgent.at = 3;
     conn.rcv_buf.len = conn.rcv_nxt = 4;
-    mirror_sync(&mirrored);
+    synchronize();
     assert_int_equal(shown(), POLLIN | POLLOUT | POLLPRI);
     conn.urgent.state = URGENT_READ;
     assert_int_equal(mirror_take(&mirrored, program_end), 0);
@@ -117,7 +123,7 @@ static void an_urgent_byte_alone_leaves_nothing_behind(void **state)
     for (int i = 0; i < 3; i++) {
         conn.urgent.state = URGENT_HERE;
         conn.rcv_buf.len = conn.rcv_nxt = 1;
-        mirror_sync(&mirrored);
+        synchronize();
         assert_true((shown() & POLLPRI) != 0);
         conn.urgent.state = URGENT_READ;
         mirror_take(&mirrored, program_end);
@@ -135,7 +141,7 @@ static void an_error_shows_as_a_reset(void **state)
     conn.state = TCP_CLOSED;
     conn.had_peer = true;
     conn.error = -104;
-    mirror_sync(&mirrored);
+    synchronize();
     assert_true((shown() & (POLLERR | POLLHUP)) == (POLLERR | POLLHUP));
 }
 
@@ -143,7 +149,7 @@ static void the_last_close_is_seen_after_the_fin_was_shown(void **state)
 {
     (void)state;
     peer_says_fin();
-    mirror_sync(&mirrored);
+    synchronize();
     close_program_end();
     assert_true((seen() & EPOLLHUP) != 0);
 }
@@ -155,7 +161,7 @@ static void a_close_that_races_with_the_fin_is_seen(void **state)
     (void)state;
     close_program_end();
     peer_says_fin();
-    mirror_sync(&mirrored);
+    synchronize();
     assert_int_equal(mirrored.shut, 0);
     assert_true((seen() & EPOLLHUP) != 0);
 }
