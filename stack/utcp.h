@@ -301,6 +301,9 @@ bool utcp_next_to_accept(const struct utcp_conn *listener, struct utcp_endpoint 
 /* Takes an established connection from the queue; NULL = none waits. user must not be NULL. */
 struct utcp_conn *utcp_accept(struct utcp_conn *listener, void *user);
 
+/* Puts it back in front: nobody has used it yet. */
+void utcp_accept_undo(struct utcp_conn *listener, struct utcp_conn *conn);
+
 /*
  * Sending is reserve, copy, commit, so that the copy needs no lock: utcp_send_space() returns the
  * free bytes and where they are, or a negative errno (-EPIPE, -ENOTCONN, -EAGAIN while connecting

@@ -58,7 +58,9 @@ left_in() {
     job_succeeds plain
     read -r own all resident_kb <<<"$(left_in build)"
     # The engine keeps some spare sockets.
-    [ "$own" -eq 0 ] && [ "$all" -le 16 ] && [ "$resident_kb" -lt 4096 ]
+    assert [ "$own" -eq 0 ]
+    assert [ "$all" -le 16 ]
+    assert [ "$resident_kb" -lt 4096 ]
     echo "# $(grep connections "$BATS_FILE_TMPDIR/build/ours.out")" >&3
 }
 
@@ -67,6 +69,7 @@ left_in() {
     run -0 sh -c "cat $BATS_FILE_TMPDIR/report.* 2>/dev/null || true"
     assert_output ''
     read -r own all _ <<<"$(left_in build-tsan)"
-    [ "$own" -eq 0 ] && [ "$all" -le 16 ]
+    assert [ "$own" -eq 0 ]
+    assert [ "$all" -le 16 ]
     echo "# $(grep connections "$BATS_FILE_TMPDIR/build-tsan/ours.out")" >&3
 }

@@ -5,7 +5,8 @@
  * A listener's pair carries its connections. For each one that the core has established, the
  * engine's thread makes a pair, and sends the program's end of it through the listener's pair,
  * together with a pointer to the socket. So the listener turns readable, accept() is a recvmsg(),
- * and the kernel settles which of several threads gets the connection.
+ * and the kernel settles which of several threads gets the connection. That thread takes the lock at
+ * once, so nothing is sent while this one holds it.
  *
  * A process that has the listener but not its engine makes it a bridged one (bridge.c), and so is all that is
  * offered from then on, with all that the process must know.
@@ -36,65 +37,110 @@ struct socket_offer {
 };
 
 /* Sends a descriptor and the socket behind it through the listener's pair. */
-static int send_offer(struct engine_socket *listener, struct engine_socket *socket, int fd)
+static int send_offer(const struct offered *offered)
 {
-    struct utcp_endpoint remote = {0};
-    struct socket_offer offer = {
-        .token = engine.token, .socket = socket, .key = socket->key, .inet6 = listener->inet6};
+    const struct engine_socket *socket = offered->socket;
+    struct socket_offer offer = {.token = engine.token,
+                                 .socket = offered->socket,
+                                 .key = socket->key,
+                                 .inet6 = offered->listener->inet6,
+                                 .remote = offered->remote};
     struct iovec iov = {.iov_base = &offer, .iov_len = sizeof offer};
     struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
     struct sys_passed passed;
     long sent;
 
-    utcp_next_to_accept(listener->conn, &remote);
-    offer.remote = endpoint_from_core(&remote);
-    sys_pass(&message, &passed, &fd, 1);
-    sent = sys_sendmsg(listener->end, &message, MSG_DONTWAIT);
+    sys_pass(&message, &passed, &offered->fd, 1);
+    sent = sys_sendmsg(offered->listener->end, &message, MSG_DONTWAIT);
     return sent < 0 ? (int)sent : 0;
 }
 
-/* The connection is taken from the core only when it is on its way: what cannot be sent stays in
- * the core's queue, where the backlog counts it. */
+/* Takes a connection from the core, and has it sent when the lock is free. */
 static int offer_one(struct engine_socket *listener)
 {
     struct engine_socket *socket = socket_new();
+    struct utcp_endpoint remote = {0};
     int fd, error;
 
     if (!socket)
         return -ENOMEM;
     error = mirror_open(socket, &fd);
-    if (!error) {
-        if (listener->bridged)
-            bridge_accepted(socket, fd);
-        error = send_offer(listener, socket, fd);
-        sys_close(fd);
-        if (error)
-            mirror_close(socket);
+    if (error) {
+        socket_release(socket);
+        return error;
     }
-    if (!error) {
-        socket->conn = utcp_accept(listener->conn, socket);
-        socket_inherit_extra(socket, listener);
-        socket->inet6 = listener->inet6;
-        socket->phase = SOCKET_ACTIVE;
-        mirror_sync(socket);
-    }
-    socket_release(socket);
-    return error;
+    if (listener->bridged)
+        bridge_accepted(socket, fd);
+    utcp_next_to_accept(listener->conn, &remote);
+    socket->conn = utcp_accept(listener->conn, socket);
+    socket_inherit_extra(socket, listener);
+    socket->inet6 = listener->inet6;
+    socket->phase = SOCKET_ACTIVE;
+    mirror_sync(socket);
+    engine.offered[engine.offered_count++] =
+        (struct offered){listener, socket, fd, endpoint_from_core(&remote)};
+    return 0;
 }
 
 void socket_offer_connections(struct engine_socket *listener)
 {
-    struct epoll_event event = {.events = EPOLLOUT | EPOLLET, .data.ptr = listener};
     int error = 0;
 
-    while (!error && (utcp_ready(listener->conn) & UTCP_IN))
+    while (!error && engine.offered_count < OFFERED_MOST && (utcp_ready(listener->conn) & UTCP_IN))
         error = offer_one(listener);
+    if (error || (utcp_ready(listener->conn) & UTCP_IN))
+        engine.retry_at = engine_now() + (error ? OFFER_RETRY_MS * UTCP_MSEC : 0);
+}
+
+/* What could not be sent goes back to the core's queue, where the backlog counts it, unless nobody listens any more. */
+static void take_back(const struct offered *offered)
+{
+    struct engine_socket *listener = offered->listener, *socket = offered->socket;
+
+    sys_close(offered->fd);
+    if (listener->phase == SOCKET_LISTENING)
+        utcp_accept_undo(listener->conn, socket->conn);
+    else
+        utcp_abort(socket->conn, engine_now());
+    socket->conn = NULL;
+    mirror_close(socket);
+    socket_release(socket);
+}
+
+/* The last one first, so that they stand in line as before. */
+static void take_back_from(unsigned first, int error)
+{
+    struct engine_socket *listener = engine.offered[first].listener;
+    struct epoll_event event = {.events = EPOLLOUT | EPOLLET, .data.ptr = listener};
+
+    engine_lock();
+    for (unsigned i = engine.offered_count; i-- > first;) {
+        take_back(&engine.offered[i]);
+        if (engine.offered[i].listener != listener)
+            socket_mark(engine.offered[i].listener);
+    }
+    engine_unlock();
     if (error == -EAGAIN) {
         sys_setsockopt(listener->end, SOL_SOCKET, SO_SNDBUF, OFFERS_BYTES);
         sys_epoll_ctl(engine.epoll, EPOLL_CTL_MOD, listener->end, &event);
-    } else if (error) {
+    } else {
         engine.retry_at = engine_now() + OFFER_RETRY_MS * UTCP_MSEC;
     }
+}
+
+void socket_send_offered(void)
+{
+    for (unsigned i = 0; i < engine.offered_count; i++) {
+        int error = send_offer(&engine.offered[i]);
+
+        if (error) {
+            take_back_from(i, error);
+            break;
+        }
+        sys_close(engine.offered[i].fd);
+        engine_socket_drop(engine.offered[i].socket);
+    }
+    engine.offered_count = 0;
 }
 
 /* Receives an offer; the descriptor that came with it, or a negative errno. */

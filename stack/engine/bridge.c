@@ -129,13 +129,20 @@ static struct msghdr message_of(const struct utcp_slice slices[2], struct iovec 
     return (struct msghdr){.msg_iov = iov, .msg_iovlen = slices[1].len ? 2 : 1};
 }
 
+/* Lets others have the lock; who has it may wait for a byte that is announced. */
+static void lend_lock(void)
+{
+    engine_unlock();
+    mirror_send_announced();
+}
+
 static long put(struct engine_socket *socket, const struct utcp_slice data[2])
 {
     struct iovec iov[2];
     struct msghdr message = message_of(data, iov);
     long sent;
 
-    engine_unlock();
+    lend_lock();
     sent = sys_sendmsg(socket->end, &message, MSG_DONTWAIT);
     engine_lock();
     return sent;
@@ -242,7 +249,7 @@ static size_t carry_some(struct engine_socket *socket, size_t waiting)
     if (utcp_send_space(socket->conn, room) <= 0)
         return 0;
     last = waiting <= bytes_in(room);
-    engine_unlock();
+    lend_lock();
     len = fetch(socket, room, last ? waiting : bytes_in(room), last);
     engine_lock();
     utcp_send_commit(socket->conn, len, 0, engine_now());

@@ -314,6 +314,7 @@ void engine_turn(void)
     sync_sockets();
     engine_unlock();
     mirror_send_announced();
+    socket_send_offered();
     if (engine.stack)
         traffic_transmit();
     spares_refill();

@@ -175,26 +175,25 @@ static void announce_readable(struct engine_socket *socket)
     engine.announced[engine.announced_count++] = socket;
 }
 
-static void send_announced(struct engine_socket *socket)
-{
-    bool sent;
-
-    if (!socket->byte_on_way)
-        return;
-    sent = send_byte(socket);
-    atomic_store(&socket->byte_on_way, false);
-    if (sent)
-        return;
-    engine_lock();
-    socket->has_byte = false; /* the program's end was closed just now */
-    engine_unlock();
-}
-
+/* A thread may wait for one of the bytes with the lock held, so all are sent before it is taken. */
 void mirror_send_announced(void)
 {
-    for (unsigned i = 0; i < engine.announced_count; i++)
-        send_announced(engine.announced[i]);
+    unsigned failed = 0;
+
+    for (unsigned i = 0; i < engine.announced_count; i++) {
+        struct engine_socket *socket = engine.announced[i];
+
+        if (socket->byte_on_way && !send_byte(socket))
+            engine.announced[failed++] = socket; /* its program's end was closed just now */
+        atomic_store(&socket->byte_on_way, false);
+    }
     engine.announced_count = 0;
+    if (!failed)
+        return;
+    engine_lock();
+    while (failed > 0)
+        engine.announced[--failed]->has_byte = false;
+    engine_unlock();
 }
 
 /* The kernel sends SIGURG for that, too, to whom the program has named with F_SETOWN. */

@@ -24,7 +24,7 @@ enum {
 struct guarded engine_spares = {.fd = -1};
 
 static atomic_int waiting; /* in the channel */
-static atomic_uint missed; /* sockets that the thread was asked for */
+static atomic_bool asked;  /* the thread was asked for a socket, and for the channel */
 
 /* ---- the program's threads ---- */
 
@@ -58,7 +58,7 @@ static void open_channel(void)
 
 void spares_missed(void)
 {
-    if (atomic_fetch_add(&missed, 1) == 1)
+    if (!atomic_exchange(&asked, true))
         open_channel();
 }
 
@@ -66,7 +66,7 @@ void spares_fork_child(void)
 {
     guarded_forget(&engine_spares);
     atomic_store(&waiting, 0);
-    atomic_store(&missed, 0);
+    atomic_store(&asked, false);
 }
 
 /* ---- the engine's thread ---- */
@@ -83,7 +83,7 @@ void spares_open(int *program_end)
 
 void spares_short(void)
 {
-    if (engine.spares >= 0 && engine.spares_target < MOST)
+    if (engine.spares >= 0 && engine.spares_missed++ > 0 && engine.spares_target < MOST)
         engine.spares_target = engine.spares_target ? 2 * engine.spares_target : LEAST;
 }
 

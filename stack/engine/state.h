@@ -29,7 +29,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { WHY_BYTES = 512, ANNOUNCED_MOST = 64 };
+enum { WHY_BYTES = 512, ANNOUNCED_MOST = 64, OFFERED_MOST = 64 };
 
 enum socket_phase {
     SOCKET_IDLE,      /* neither connecting nor listening: nothing is mirrored */
@@ -102,6 +102,13 @@ struct early_options {
 #define SOCKET_DEAD (UINT64_C(1) << 31)
 #define SOCKET_REFS (SOCKET_DEAD - 1)
 
+/* A connection that is being accepted, with a reference to its socket, and the program's end. */
+struct offered {
+    struct engine_socket *listener, *socket;
+    int fd;
+    struct engine_endpoint remote;
+};
+
 struct engine {
     struct config config;         /* before the thread starts, then only read */
     uint64_t token;               /* random: tells this process's connections from others' */
@@ -136,13 +143,16 @@ struct engine {
     bool exec_holds;         /* the lock is held by a thread that is executing a program */
     int epoll;
     int control;
-    int desk;          /* where other processes ask, -1 = nowhere */
-    int spares;        /* the channel of spare sockets, -1 = there is none */
-    int spares_target; /* how many to have there */
-    int link;          /* tells of changes of the interface, -1 = nobody does */
-    bool readable;     /* the device has more */
+    int desk;               /* where other processes ask, -1 = nowhere */
+    int spares;             /* the channel of spare sockets, -1 = there is none */
+    int spares_target;      /* how many to have there */
+    unsigned spares_missed; /* how often there was none */
+    int link;               /* tells of changes of the interface, -1 = nobody does */
+    bool readable;          /* the device has more */
     struct engine_socket *announced[ANNOUNCED_MOST]; /* whose program's ends get a byte */
     unsigned announced_count;
+    struct offered offered[OFFERED_MOST]; /* connections that go to the program */
+    unsigned offered_count;
     /* Of leaders; guesses only. */
     size_t batch_bytes;        /* read in one go */
     atomic_bool streams;       /* the last packet was a full one, or larger */
@@ -442,8 +452,11 @@ struct engine_socket *foreign_socket(int fd, uint64_t token, struct engine_socke
 
 /* ---- accept.c ---- */
 
-/* Sends waiting connections through the listener's pair. On the engine's thread. */
+/* Takes waiting connections from the core, to be sent through the listener's pair. On the engine's thread. */
 void socket_offer_connections(struct engine_socket *listener);
+
+/* Sends them. On the engine's thread, without the lock. */
+void socket_send_offered(void);
 
 /* ---- traffic.c: packets between device and core ---- */
 

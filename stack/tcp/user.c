@@ -312,6 +312,19 @@ static void abort_children(struct utcp_conn *listener)
     }
 }
 
+void utcp_accept_undo(struct utcp_conn *listener, struct utcp_conn *conn)
+{
+    conn->user = NULL;
+    list_remove(&conn->tell_link);
+    if (conn->state == TCP_CLOSED) {
+        stack_reap(conn);
+        return;
+    }
+    list_prepend(&listener->accept_queue, &conn->accept_link);
+    listener->accept_count++;
+    conn->listener = listener;
+}
+
 static void let_go(struct utcp_conn *conn)
 {
     conn->user = NULL;

@@ -517,6 +517,7 @@ int main(int count, char **arguments)
     own_name = name_of(arguments[1], arguments[2]);
     peer_name = name_of(arguments[3], arguments[4]);
     open_listener();
+    close(socket(AF_INET, SOCK_STREAM, 0)); /* what is kept for good is there from now on */
     say_line("listening");
     getchar();
     struct left before = look();

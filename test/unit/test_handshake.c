@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "harness.h"
+#include "stack.h"
 
 /* What we say in a SYN by default: Ethernet's MSS, and a shift count of 7. */
 static const struct peer ours = {.window = WIN, .mss = 1460, .wscale = 7};
@@ -34,6 +35,48 @@ static void listening_takes_three_segments(void **state)
     world.conn = utcp_accept(world.listener, &world);
     assert_non_null(world.conn);
     expect_state(TCP_ESTABLISHED);
+    assert_int_equal(utcp_ready(world.listener), 0);
+}
+
+static struct utcp_conn *establish_from(uint16_t port)
+{
+    world.peer_port = port;
+    inject_syn(S, 0, 0, plain_peer(1000));
+    expect_syn(SA, 0, 1, ours_unscaled);
+    inject(A, 1, 1, 1000, 0);
+    return stack_find_tuple(world.stack, &(struct utcp_endpoint){world.stack->addr, OWN_PORT},
+                            &(struct utcp_endpoint){peer_endpoint().addr, port});
+}
+
+static void who_could_not_be_handed_over_stands_in_front_again(void **state)
+{
+    struct utcp_conn *first, *second;
+
+    (void)state;
+    start_listening(2);
+    first = establish_from(5001);
+    second = establish_from(5002);
+    assert_ptr_equal(utcp_accept(world.listener, &world), first);
+    utcp_accept_undo(world.listener, first);
+    assert_int_equal(world.listener->accept_count, 2);
+    assert_ptr_equal(utcp_accept(world.listener, &world), first);
+    assert_ptr_equal(utcp_accept(world.listener, &world), second);
+    utcp_abort(first, world.now);
+    utcp_abort(second, world.now);
+    drop_sent();
+}
+
+static void who_was_reset_meanwhile_is_gone(void **state)
+{
+    struct utcp_conn *conn;
+
+    (void)state;
+    start_listening(2);
+    conn = establish_from(5001);
+    assert_ptr_equal(utcp_accept(world.listener, &world), conn);
+    inject(R, 1, 0, 0, 0);
+    utcp_accept_undo(world.listener, conn);
+    assert_int_equal(world.listener->accept_count, 0);
     assert_int_equal(utcp_ready(world.listener), 0);
 }
 
@@ -633,6 +676,8 @@ int main(int argc, char *argv[])
     const struct CMUnitTest tests[] = {
         TEST(connecting_takes_three_segments),
         TEST(listening_takes_three_segments),
+        TEST(who_could_not_be_handed_over_stands_in_front_again),
+        TEST(who_was_reset_meanwhile_is_gone),
         TEST(syns_that_cross_open_one_connection),
         TEST(the_window_of_a_crossing_syn_ack_is_not_scaled),
         TEST(a_crossed_syn_is_acknowledged_by_a_bare_ack_as_well),
