@@ -265,7 +265,8 @@ static void serve(enum control_request request, int fd)
     switch (request) {
     case CONTROL_WAKE:
         break;
-    case CONTROL_SETTLE: /* what was closed before has been noticed */
+    case CONTROL_SETTLE: /* it may have come behind other requests, and later than their events */
+        engine_catch_up();
         control_answer(&reply, -1);
         break;
     case CONTROL_SOCKET:

@@ -339,8 +339,8 @@ static void handle_socket(struct engine_socket *socket, uint32_t events)
     engine_unlock();
 }
 
-/* Requests come last: after the farewell there is nobody to handle the rest of the events. */
-static void handle(const struct epoll_event *events, int count)
+/* True when there are requests: these are the caller's to serve. */
+static bool handle(const struct epoll_event *events, int count)
 {
     bool asked = false;
 
@@ -358,8 +358,7 @@ static void handle(const struct epoll_event *events, int count)
         else
             handle_socket(tag, events[i].events);
     }
-    if (asked)
-        control_serve();
+    return asked;
 }
 
 static utcp_time earliest(utcp_time a, utcp_time b)
@@ -415,7 +414,20 @@ void engine_wait(utcp_time until)
     engine_lock();
     engine.asleep = false;
     engine_unlock();
-    handle(events, count);
+    /* Requests come last: after the farewell there is nobody to handle the rest of the events. */
+    if (handle(events, count))
+        control_serve();
+}
+
+void engine_catch_up(void)
+{
+    struct epoll_event events[EVENTS];
+    int count;
+
+    do {
+        count = wait_events(events, 0);
+        handle(events, count);
+    } while (count == EVENTS);
 }
 
 /* ---- the thread ---- */

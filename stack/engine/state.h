@@ -223,6 +223,9 @@ int engine_watch(int fd, uint32_t events, void *tag);
 void engine_turn(void);
 void engine_wait(utcp_time until);
 
+/* Handles what has happened to descriptors up to now, but for requests. On the engine's thread. */
+void engine_catch_up(void);
+
 /* ---- control.c: requests of the program's threads to the engine's ---- */
 
 enum control_request {

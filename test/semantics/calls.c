@@ -103,7 +103,7 @@ static void check_bind(void)
     close(other);
     close(third);
     int refused = 0;
-    for (int i = 0; i < 50; i++) {
+    for (int i = 0; i < 1000; i++) {
         fd = fresh(0);
         refused += bind(fd, (struct sockaddr *)&bound, size) < 0 || listen(fd, 1) < 0;
         close(fd);
