@@ -13,6 +13,9 @@ readonly test_packages=(apache2-utils bats bats-assert bats-support binutils bus
     memcached ncat netcat-openbsd nftables nginx-light nodejs openssh-client openssh-server openssl
     postgresql procps python3 redis-server redis-tools rsync shellcheck socat telnet tshark util-linux
     valgrind wget wrk)
+# To build packetdrill, where there is its source.
+# shellcheck disable=SC2034
+readonly packetdrill_packages=(bison flex make)
 # What utcp is compared with, as far as it is not Debian's kernel.
 # shellcheck disable=SC2034
 readonly bench_packages=(golang-go golang-gvisor-gvisor-dev liblwip-dev)
