@@ -121,14 +121,16 @@ static void free_sacked(struct utcp_conn *conn)
     *set = (struct ranges){0};
 }
 
+/* What was SACKed may have to go into a queue again: flight_renege(). */
+static bool nothing_outstanding(const struct flight *flight)
+{
+    return flight->log.count + flight->lost.count + flight->sacked.count == 0;
+}
+
 void flight_trim(struct utcp_conn *conn)
 {
-    struct flight *flight = &conn->flight;
-
-    if (flight->log.count + flight->lost.count == 0)
-        free_queues(conn);
-    if (flight->sacked.count == 0)
-        free_sacked(conn);
+    if (nothing_outstanding(&conn->flight))
+        flight_free(conn);
 }
 
 void flight_free(struct utcp_conn *conn)
@@ -257,8 +259,7 @@ void flight_take_ack(struct utcp_conn *conn, tcp_seq ack, flight_visitor *visit,
     conn->flight.sacked_bytes -= ranges_overlap(sacked, range.from, range.to);
     ranges_drop_before(sacked, ack);
     /* What a large flight needed is not kept while nothing is in flight. */
-    if (conn->flight.log.count + conn->flight.lost.count == 0 &&
-        conn->flight.capacity > CAPACITY_KEPT)
+    if (nothing_outstanding(&conn->flight) && conn->flight.capacity > CAPACITY_KEPT)
         free_queues(conn);
 }
 

@@ -67,11 +67,10 @@ static void write_packet(struct utcp_conn *conn, const struct plan *plan,
         .payload_len = plan->len,
     };
     struct ipv4 ip = ip_header(conn);
-    uint32_t payload;
+    uint32_t payload = plan_payload(conn);
     size_t tcp_len;
 
     segment.window = syn ? syn_window(conn) : tcp_advertise(conn);
-    payload = plan_payload(conn);
     fill_options(conn, syn, &segment.options);
     if (syn)
         segment.flags |= ecn_syn_flags(conn);
@@ -164,10 +163,10 @@ static void note_syn(struct utcp_conn *conn, bool resent)
     conn->send_syn = false;
 }
 
-static void note_text(struct utcp_conn *conn, tcp_seq from, tcp_seq to, bool resent)
+/* In segments of so many bytes. */
+static void note_text(struct utcp_conn *conn, tcp_seq from, tcp_seq to, uint32_t payload,
+                      bool resent)
 {
-    uint32_t payload = plan_payload(conn);
-
     flight_send(conn, from, to, (uint16_t)payload, resent);
     if (!resent && (to - from) % payload != 0)
         conn->snd_sml = to;
@@ -203,7 +202,7 @@ static void settle_acks(struct utcp_conn *conn, const struct plan *plan)
 }
 
 static void note_sent(struct utcp_conn *conn, const struct plan *plan,
-                      const struct utcp_packet *packet)
+                      const struct utcp_packet *packet, uint32_t payload)
 {
     bool syn = (plan->flags & TCP_SYN) != 0;
     tcp_seq end = plan->seq + plan->len + syn + ((plan->flags & TCP_FIN) != 0);
@@ -213,7 +212,7 @@ static void note_sent(struct utcp_conn *conn, const struct plan *plan,
     if (syn) {
         note_syn(conn, resent);
     } else if (end != plan->seq) {
-        note_text(conn, plan->seq, end, resent);
+        note_text(conn, plan->seq, end, payload, resent);
         delack_on_data_sent(conn);
         pacing_sent(conn, plan->len);
         note_tail_probe(conn, resent);
@@ -245,6 +244,7 @@ static bool plan_in_valid_window(struct utcp_conn *conn, struct plan *plan)
 bool tcp_output(struct utcp_conn *conn, struct utcp_packet *packet)
 {
     struct plan plan;
+    uint32_t payload;
 
     if (conn->path.expires <= conn->stack->now)
         tcp_look_up_path(conn);
@@ -253,7 +253,8 @@ bool tcp_output(struct utcp_conn *conn, struct utcp_packet *packet)
         chrono_review(conn);
         return false;
     }
+    payload = plan_payload(conn); /* a duplicate that the packet tells of takes of it, but not of the next */
     write_packet(conn, &plan, packet);
-    note_sent(conn, &plan, packet);
+    note_sent(conn, &plan, packet, payload);
     return true;
 }

@@ -346,6 +346,34 @@ static void what_a_peer_reneges_on_goes_again(void **state)
     expect(A, 2001, 1, WIN, 1000);
 }
 
+/* All but the head is SACKed, then the head is acknowledged: nothing is in flight or lost, but much to send again. */
+static void a_large_flight_that_a_peer_reneges_on_goes_again(void **state)
+{
+    (void)state;
+    world.settings.gso = 0;
+    fly(40, 0);
+    inject_with(A, 1, 1, WIN, 0, block(1001, 40001));
+    drop_sent();
+    inject(A, 1, 1001, WIN, 0);
+    advance_by(10 * UTCP_SEC);
+    expect(A, 1001, 1, WIN, 1000);
+}
+
+/* The duplicate is told with the text, and takes its room. */
+static void segments_beside_a_duplicate_are_remembered_as_short_as_they_were(void **state)
+{
+    (void)state;
+    sacked_connection();
+    inject(A, 1, 1, WIN, 1000);
+    drop_sent();
+    world.held = true;
+    inject(A, 1, 1, WIN, 1000);
+    write_bytes(4000);
+    release();
+    expect_with(A, 1, 1001, WIN, 988, block(1, 1001));
+    assert_int_equal(flight_item(&world.conn->flight, &world.conn->flight.log, 0)->segment, 988);
+}
+
 static void an_idle_connection_keeps_no_large_scoreboard(void **state)
 {
     size_t idle;
@@ -405,6 +433,8 @@ int main(int argc, char *argv[])
         TEST(a_sacked_byte_means_no_loss),
         TEST(a_peer_that_sacks_single_bytes_exhausts_nothing),
         TEST(what_a_peer_reneges_on_goes_again),
+        TEST(a_large_flight_that_a_peer_reneges_on_goes_again),
+        TEST(segments_beside_a_duplicate_are_remembered_as_short_as_they_were),
         TEST(an_idle_connection_keeps_no_large_scoreboard),
         TEST(without_memory_for_the_scoreboard_the_timeout_repairs),
     };
