@@ -202,6 +202,16 @@ static enum verdict check_timestamps(struct utcp_conn *conn, const struct tcp_se
     return DROP;
 }
 
+/* As Linux (tcp_reset_check()): a peer whose program is killed behind its FIN resets with the FIN's number,
+ * macOS for one. */
+static bool resets_behind_fin(const struct utcp_conn *conn, const struct tcp_segment *segment)
+{
+    bool closing = conn->state == TCP_CLOSE_WAIT || conn->state == TCP_CLOSING ||
+                   conn->state == TCP_LAST_ACK;
+
+    return closing && (segment->flags & TCP_RST) != 0 && segment->seq == conn->rcv_nxt - 1;
+}
+
 /* "First, check sequence number" */
 static enum verdict check_sequence(struct utcp_conn *conn, struct tcp_segment *segment)
 {
@@ -220,7 +230,7 @@ static enum verdict check_sequence(struct utcp_conn *conn, struct tcp_segment *s
          * is. What is lost by rounding down comes back with the next segment. */
         segment->window = (uint16_t)(segment->window >> conn->snd_wscale);
     }
-    if (in_window(conn, segment))
+    if (in_window(conn, segment) || resets_behind_fin(conn, segment))
         return GO_ON;
     /* "If an incoming segment is not acceptable, an acknowledgment should be sent in reply (unless
      * the RST bit is set...)" */
@@ -237,7 +247,7 @@ static enum verdict check_reset(struct utcp_conn *conn, const struct tcp_segment
 {
     if ((segment->flags & TCP_RST) == 0)
         return GO_ON;
-    if (segment->seq != conn->rcv_nxt) {
+    if (segment->seq != conn->rcv_nxt && !resets_behind_fin(conn, segment)) {
         if (seq_gt(segment->seq, conn->rcv_nxt))
             tcp_challenge(conn);
         return DROP;

@@ -491,6 +491,19 @@ static void a_reset_behind_the_fin_is_a_broken_pipe(void **state)
     assert_int_equal(utcp_send_space(world.conn, space), -EPIPE);
 }
 
+static void a_reset_with_the_number_of_the_fin_counts_behind_it(void **state)
+{
+    (void)state;
+    established_client(plain_peer(WIN));
+    inject(FA, 1, 1, WIN, 0);
+    expect(A, 1, 2, WIN_FIN, 0);
+    inject(R, 0, 0, 0, 0);
+    expect_state(TCP_CLOSE_WAIT);
+    inject(R, 1, 0, 0, 0);
+    expect_nothing();
+    expect_state(TCP_CLOSED);
+}
+
 static void a_reset_ends_every_state_of_an_orphan(void **state)
 {
     (void)state;
@@ -671,6 +684,7 @@ int main(int argc, char *argv[])
         TEST(a_reset_counts_at_the_exact_number_only),
         TEST(a_reset_at_a_closed_window_counts),
         TEST(a_reset_behind_the_fin_is_a_broken_pipe),
+        TEST(a_reset_with_the_number_of_the_fin_counts_behind_it),
         TEST(a_reset_ends_every_state_of_an_orphan),
         TEST(a_reset_ends_last_ack_and_time_wait),
         TEST(a_connection_that_was_cannot_be_opened_again),
