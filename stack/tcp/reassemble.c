@@ -100,14 +100,25 @@ static bool keep_out_of_order(struct utcp_conn *conn, const struct tcp_segment *
     return true;
 }
 
+/* Linux: tcp_measure_rcv_mss(). What the peer takes itself has nothing to do with it, but is a guess at what a packet
+ * was glued together of. */
+static void note_segment_size(struct utcp_conn *conn, uint32_t len)
+{
+    uint32_t most = tcp_path_mss(conn) - timestamps_bytes(conn);
+
+    if (len > most)
+        len = conn->mss;
+    if (len > conn->rcv_mss)
+        conn->rcv_mss = len;
+}
+
 static void take_payload(struct utcp_conn *conn, const struct tcp_segment *segment)
 {
     uint32_t offset = segment->seq - conn->rcv_nxt;
 
     if (!buffers_allocate_receive(conn) || (offset > 0 && !allocate_ranges(conn)))
         return;
-    if (segment->payload_len > conn->rcv_mss)
-        conn->rcv_mss = segment->payload_len < conn->mss ? segment->payload_len : conn->mss;
+    note_segment_size(conn, segment->payload_len);
     if (offset > 0 && !keep_out_of_order(conn, segment))
         return;
     if (segment->payload_len > MUCH_TEXT)

@@ -43,6 +43,25 @@ static void in_the_beginning_each_segment_is_acknowledged(void **state)
     expect_nothing();
 }
 
+static void a_peer_with_a_small_mss_of_its_own_may_send_large_segments(void **state)
+{
+    struct peer peer = plain_peer(WIN);
+    tcp_seq at = 1;
+
+    (void)state;
+    peer.mss = 536;
+    world.settings.delack_max = 200 * UTCP_MSEC;
+    established_client(peer);
+    for (unsigned i = 0; i < QUICK; i++, at += 1460)
+        inject(A, at, 1, WIN, 1460);
+    read_bytes(QUICK * 1460);
+    drop_sent();
+    inject(A, at, 1, WIN, 1460);
+    expect_nothing();
+    inject(A, at + 1460, 1, WIN, 1460);
+    expect(A, 1, at + 2 * 1460, WIN, 0);
+}
+
 static void later_every_second_segment_is(void **state)
 {
     tcp_seq at = past_the_beginning();
@@ -231,6 +250,7 @@ int main(int argc, char *argv[])
 {
     static const struct CMUnitTest tests[] = {
         TEST(in_the_beginning_each_segment_is_acknowledged),
+        TEST(a_peer_with_a_small_mss_of_its_own_may_send_large_segments),
         TEST(later_every_second_segment_is),
         TEST(a_segment_that_stays_alone_waits_for_the_least_delay),
         TEST(no_delay_is_longer_than_the_setting_says),
