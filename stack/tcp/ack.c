@@ -144,13 +144,21 @@ static void take_answer_to_probe(struct utcp_conn *conn)
         got_through(conn);
 }
 
+/* RFC 5961 section 5.2: an ACK may be as old as the largest window, but, as Linux, of nothing that was never
+ * sent; the SYN counts. */
+static uint32_t oldest_answer(const struct utcp_conn *conn)
+{
+    uint64_t acked = conn->count.bytes_acked + 1;
+
+    return acked < conn->snd_wnd_max ? (uint32_t)acked : conn->snd_wnd_max;
+}
+
 /* "If the ACK acks something not yet sent (SEG.ACK > SND.NXT), then send an ACK, drop the segment". As
- * Linux, in ESTABLISHED it is dropped without a word. RFC 5961 section 5.2 drops and answers an ACK
- * that is older than the largest window. */
+ * Linux, in ESTABLISHED it is dropped without a word. One that is too old is dropped and answered. */
 static bool acceptable(struct utcp_conn *conn, const struct tcp_segment *segment)
 {
     bool unsent = seq_gt(segment->ack, conn->snd_nxt);
-    bool too_old = seq_lt(segment->ack, conn->snd_una - conn->snd_wnd_max);
+    bool too_old = seq_lt(segment->ack, conn->snd_una - oldest_answer(conn));
 
     if (too_old || (unsent && conn->state != TCP_ESTABLISHED))
         tcp_challenge(conn);

@@ -566,6 +566,17 @@ static void a_segment_without_ack_is_dropped(void **state)
     expect_state(TCP_ESTABLISHED);
 }
 
+/* RFC 5961 section 5: data with an ACK of what we never sent is a guess of somebody's. */
+static void data_with_an_ack_from_before_the_connection_is_challenged(void **state)
+{
+    (void)state;
+    established_client(plain_peer(WIN));
+    inject(A, 1, (tcp_seq)-100, WIN, 10);
+    expect(A, 1, 1, WIN, 0);
+    inject(A, 1, 0, WIN, 10); /* of nothing but the SYN: this one is only late */
+    expect(A, 1, 11, WIN - 10, 0);
+}
+
 static void an_ack_rides_on_data(void **state)
 {
     (void)state;
@@ -635,6 +646,7 @@ int main(int argc, char *argv[])
         TEST(a_bare_ack_in_the_window_is_never_answered),
         TEST(two_closed_windows_make_no_storm),
         TEST(a_segment_without_ack_is_dropped),
+        TEST(data_with_an_ack_from_before_the_connection_is_challenged),
         TEST(an_ack_rides_on_data),
         TEST(data_queued_before_a_reset_can_still_be_read),
     };
