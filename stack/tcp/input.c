@@ -206,8 +206,8 @@ static enum verdict check_timestamps(struct utcp_conn *conn, const struct tcp_se
  * macOS for one. */
 static bool resets_behind_fin(const struct utcp_conn *conn, const struct tcp_segment *segment)
 {
-    bool closing = conn->state == TCP_CLOSE_WAIT || conn->state == TCP_CLOSING ||
-                   conn->state == TCP_LAST_ACK;
+    bool closing =
+        conn->state == TCP_CLOSE_WAIT || conn->state == TCP_CLOSING || conn->state == TCP_LAST_ACK;
 
     return closing && (segment->flags & TCP_RST) != 0 && segment->seq == conn->rcv_nxt - 1;
 }
