@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "descriptors.h"
+#include "epoll.h"
 #include "libc.h"
 #include "names.h"
 #include "options.h"
@@ -32,8 +33,10 @@ static void carry_flags(int fd, int other_fd)
 static int put_under(int fd, int other_fd)
 {
     int flags = libc.fcntl(fd, F_GETFD);
+    struct registration registration = epoll_registration(fd);
     if (flags < 0 || libc.dup3(other_fd, fd, flags & FD_CLOEXEC ? O_CLOEXEC : 0) < 0)
         return -errno;
+    epoll_register(fd, &registration);
     descriptors_clear(fd);
     return 0;
 }

@@ -12,8 +12,8 @@
 
 /*
  * Puts a kernel socket under the number of one of ours, with its flags, options and local address
- * carried over; from then on fd is the kernel's. Returns 0 or a negative errno value, and fd is as
- * it was. What was registered for fd elsewhere (epoll) does not follow.
+ * carried over, and registered with the epoll that fd was added to last; from then on fd is the kernel's. Returns 0
+ * or a negative errno value, and fd is as it was.
  */
 int kernel_take_over(struct engine_socket *socket, int fd);
 

@@ -115,6 +115,8 @@
       return libc.fcntl(fd, command, ARGUMENT_AFTER(command)))                                     \
     X(int, ioctl, (int fd, unsigned long request, ...),                                            \
       return (int)kernel_call(SYS_ioctl, fd, request, ARGUMENT_AFTER(request)))                        \
+    X(int, epoll_ctl, (int epoll, int operation, int fd, struct epoll_event *event),               \
+      return (int)kernel_call(SYS_epoll_ctl, epoll, operation, fd, event))                             \
     X(int, sockatmark, (int fd),                                                                   \
       int mark; return libc.ioctl(fd, SIOCATMARK, &mark) < 0 ? -1 : mark)                          \
     X(FILE *, fdopen, (int fd, const char *mode), libc_resolve(); return libc.fdopen(fd, mode))    \
