@@ -83,8 +83,8 @@ static int close_around(unsigned first, unsigned last, int flags)
 
 int close_range(unsigned first, unsigned last, int flags)
 {
-    if (first > last)
-        return libc.close_range(first, last, flags);
+    if (first > last || flags & ~(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC))
+        return libc.close_range(first, last, flags); /* an error */
     if (!(flags & CLOSE_RANGE_CLOEXEC))
         descriptors_clear_range(first, last);
     return close_around(first, last, flags);

@@ -166,6 +166,7 @@ bool descriptors_recognise(int fd, struct engine_socket **socket)
 
 bool descriptors_expose(int fd)
 {
+    process_notice_fork();
     entry *place = entry_of(fd);
     struct engine_socket *seen = place != NULL ? atomic_load(place) : NULL;
     return seen != NULL && expose(seen, fd);

@@ -13,7 +13,8 @@
  *
  * What the listener's pair has no room for stays in the core's queue. What was sent and is never
  * fetched is closed by the kernel with the listener, which shows as a hang-up like any other, and
- * is reset.
+ * is reset. Where accept() finds no free descriptor the kernel has closed it, too: as long as somebody listens it
+ * goes back to the core's queue.
  */
 #include "state.h"
 
@@ -76,6 +77,10 @@ static int offer_one(struct engine_socket *listener)
     socket_inherit_extra(socket, listener);
     socket->inet6 = listener->inet6;
     socket->phase = SOCKET_ACTIVE;
+    if (!socket->delivered) {
+        socket->listener = listener;
+        atomic_fetch_add(&listener->life, 1);
+    }
     mirror_sync(socket);
     engine.offered[engine.offered_count++] =
         (struct offered){listener, socket, fd, endpoint_from_core(&remote)};
@@ -92,19 +97,42 @@ void socket_offer_connections(struct engine_socket *listener)
         engine.retry_at = engine_now() + (error ? OFFER_RETRY_MS * UTCP_MSEC : 0);
 }
 
-/* What could not be sent goes back to the core's queue, where the backlog counts it, unless nobody listens any more. */
+/* Puts a connection back into the core's queue, where the backlog counts it; false = nobody listens any more. */
+static bool put_back(struct engine_socket *listener, struct engine_socket *socket)
+{
+    if (listener->phase != SOCKET_LISTENING || !listener->conn)
+        return false;
+    utcp_accept_undo(listener->conn, socket->conn);
+    socket->conn = NULL;
+    return true;
+}
+
+/* One that could not be sent. */
 static void take_back(const struct offered *offered)
 {
-    struct engine_socket *listener = offered->listener, *socket = offered->socket;
+    struct engine_socket *socket = offered->socket;
 
     sys_close(offered->fd);
-    if (listener->phase == SOCKET_LISTENING)
-        utcp_accept_undo(listener->conn, socket->conn);
-    else
+    if (!put_back(offered->listener, socket))
         utcp_abort(socket->conn, engine_now());
     socket->conn = NULL;
+    socket_leave_listener(socket);
     mirror_close(socket);
     socket_release(socket);
+}
+
+void socket_leave_listener(struct engine_socket *socket)
+{
+    if (socket->listener)
+        socket_release(socket->listener);
+    socket->listener = NULL;
+}
+
+void socket_take_back(struct engine_socket *socket)
+{
+    if (!socket->listener || !socket->conn || !put_back(socket->listener, socket))
+        return;
+    socket_mark(socket->listener);
 }
 
 /* The last one first, so that they stand in line as before. */
@@ -179,6 +207,9 @@ static bool deliver(struct engine_socket *socket, struct engine_endpoint *remote
         utcp_info(socket->conn, engine_now(), &info);
         *remote = endpoint_from_core(&info.remote);
         socket->delivered = true;
+        socket_leave_listener(socket);
+        if (utcp_ready(socket->conn) & UTCP_ERR)
+            socket_mark(socket); /* it was reset on its way */
     }
     engine_leave(signals);
     return alive;

@@ -94,11 +94,12 @@ struct visitor {
 static struct engine_socket *find(const struct desk_request *request, int fd)
 {
     struct engine_socket *socket;
+    uint64_t inode = request ? 0 : mirror_inode(fd);
 
     engine_lock();
     for (socket = engine.sockets; socket; socket = socket->next) {
         if (request ? socket == request->socket && socket->key == request->key
-                    : mirror_is(socket, fd))
+                    : inode != 0 && socket->inode == inode)
             break;
     }
     if (socket && !engine_socket_hold(socket))
@@ -114,6 +115,7 @@ static void do_bridge(struct engine_socket *socket, int fd, struct desk_reply *r
     while (!socket->key)
         sys_getrandom(&socket->key, sizeof socket->key);
     socket->delivered = true;
+    socket_leave_listener(socket);
     engine_unlock();
     reply->socket = socket;
     reply->key = socket->key;

@@ -161,7 +161,14 @@ int engine_enter(const struct engine_socket *socket, uint64_t *signals)
         return 0;
     engine_unlock();
     sys_block_signals(*signals);
+    engine_end_with_process();
     return -EPIPE;
+}
+
+void engine_end_with_process(void)
+{
+    while (engine.gone && !pthread_equal(engine.leaving, pthread_self()))
+        sys_sleep(3600 * UTCP_SEC);
 }
 
 void engine_leave(uint64_t signals)

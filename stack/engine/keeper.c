@@ -309,6 +309,7 @@ void engine_farewell(void)
     if (!first)
         return;
     signals = sys_block_signals(UINT64_MAX);
+    engine.leaving = pthread_self();
     control_call(CONTROL_FAREWELL, NULL, NULL);
     log_flush();
     summarise();

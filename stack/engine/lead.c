@@ -124,11 +124,15 @@ static bool turn(const struct lead *lead, int device)
     return over;
 }
 
-static void end(const struct lead *lead)
+/* A signal that waited for the end of the lead may take the thread elsewhere, by longjmp(): then what was hidden for
+ * it has to show. */
+static void end(const struct lead *lead, int result)
 {
     engine_lock();
     if (engine.leader == lead->number)
         engine.leader = 0;
+    if (!result)
+        lead_review(lead->socket);
     engine_unlock();
 }
 
@@ -201,7 +205,7 @@ int engine_lead(struct engine_socket *socket, int fd, enum engine_wait what, int
     signals = sys_block_signals(UINT64_MAX);
     if (begin(&lead)) {
         result = lead_on(&lead, fds, end_ns, signals, poll_call);
-        end(&lead);
+        end(&lead, result);
     }
     sys_block_signals(signals);
     return result;

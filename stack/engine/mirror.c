@@ -97,12 +97,18 @@ void mirror_close(struct engine_socket *socket)
     socket_release(socket);
 }
 
-bool mirror_is(const struct engine_socket *socket, int fd)
+uint64_t mirror_inode(int fd)
 {
     struct stat status;
 
-    return sys_fstat(fd, &status) == 0 && status.st_ino == socket->inode &&
-           status.st_dev == engine.pair_device;
+    return sys_fstat(fd, &status) == 0 && status.st_dev == engine.pair_device ? status.st_ino : 0;
+}
+
+bool mirror_is(const struct engine_socket *socket, int fd)
+{
+    uint64_t inode = mirror_inode(fd);
+
+    return inode != 0 && inode == socket->inode;
 }
 
 /* ---- what the engine's thread does ---- */
@@ -252,7 +258,9 @@ void mirror_sync(struct engine_socket *socket)
     }
     ready = utcp_ready(socket->conn);
     if (ready & UTCP_ERR) {
-        mirror_close(socket);
+        /* accept() still has to know whose it is, as on Linux. */
+        if (socket->delivered)
+            mirror_close(socket);
         return;
     }
     if (ready & UTCP_IN)
@@ -317,13 +325,19 @@ static void take_more_bytes(struct engine_socket *socket, int fd)
     socket->more_bytes = 0;
 }
 
-/* One that is on its way comes in a moment, for no lock is needed to send it. */
+/* One that is on its way comes in a moment, for no lock is needed to send it. What was no longer on its way before
+ * this looked is there, or never came. */
 static void take_first_byte(const struct engine_socket *socket, int fd)
 {
     char byte;
 
-    while (sys_recv(fd, &byte, sizeof byte, MSG_DONTWAIT) != 1 && socket->byte_on_way)
+    for (;;) {
+        bool comes = atomic_load(&socket->byte_on_way);
+
+        if (sys_recv(fd, &byte, sizeof byte, MSG_DONTWAIT) == 1 || !comes)
+            return;
         sys_yield();
+    }
 }
 
 void mirror_take_bytes(struct engine_socket *socket, int fd)

@@ -580,17 +580,28 @@ int engine_shutdown(struct engine_socket *socket, int fd, int how)
 int engine_disconnect(struct engine_socket *socket)
 {
     uint64_t signals;
-    int error = socket->home ? -EOPNOTSUPP : engine_enter(socket, &signals);
+    int error = -EPIPE;
 
-    if (error)
-        return error;
-    if (socket->conn)
-        utcp_abort(socket->conn, engine_now());
-    socket->conn = NULL;
-    socket->phase = SOCKET_STOPPED;
-    socket_mark(socket);
-    engine_leave(signals);
-    return 0;
+    if (socket->home)
+        return -EOPNOTSUPP;
+    signals = sys_block_signals(UINT64_MAX);
+    /* Another thread may be copying from or to the connection's buffers. */
+    pthread_mutex_lock(&socket->send_lock);
+    pthread_mutex_lock(&socket->receive_lock);
+    engine_lock();
+    if (!engine.gone) {
+        if (socket->conn)
+            utcp_abort(socket->conn, engine_now());
+        socket->conn = NULL;
+        socket->phase = SOCKET_STOPPED;
+        socket_mark(socket);
+        error = 0;
+    }
+    engine_unlock_waking();
+    pthread_mutex_unlock(&socket->receive_lock);
+    pthread_mutex_unlock(&socket->send_lock);
+    sys_block_signals(signals);
+    return error;
 }
 
 void engine_close_resets(struct engine_socket *socket, bool resets)
@@ -656,16 +667,19 @@ static bool reader_comes(const struct engine_socket *socket)
     return true;
 }
 
-/* A connection that the program never fetched is reset, as by the kernel when a listener goes. */
+/* A connection that the program never fetched is reset, as by the kernel when a listener goes, or offered again. */
 void socket_hang_up(struct engine_socket *socket)
 {
-    struct utcp_conn *conn = socket->conn;
+    struct utcp_conn *conn;
 
     if (!socket->ending)
         socket->hung_up_at = engine_now();
     socket->ending = true;
     if (socket->copying || reader_comes(socket))
         return;
+    socket_take_back(socket);
+    socket_leave_listener(socket);
+    conn = socket->conn;
     socket->conn = NULL;
     if (conn && (socket->resets || !socket->delivered))
         utcp_abort(conn, engine_now());

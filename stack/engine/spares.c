@@ -7,7 +7,8 @@
  * in advance, and their program's ends are sent into a channel of their own. To take one is to receive a message,
  * and the number of the descriptor is chosen at that moment, as by socket().
  *
- * What lies in the channel when the process ends is closed with it, and shows as hung up.
+ * What lies in the channel when the process ends is closed with it, and shows as hung up. When the engine has closed
+ * its end, what still lies there is taken, and then there are no spares.
  */
 #include "state.h"
 
@@ -36,7 +37,7 @@ int spares_take(struct engine_socket **socket)
     if (channel < 0)
         return -EAGAIN;
     len = sys_receive_passed(channel, socket, sizeof *socket, fds, MSG_DONTWAIT);
-    if (len == -EAGAIN)
+    if (len == -EAGAIN || len == 0)
         return -EAGAIN;
     atomic_fetch_sub(&waiting, 1);
     if (len < 0) {
@@ -114,16 +115,26 @@ static int add(void)
     return sent < 0 ? (int)sent : 0;
 }
 
-/* Where the kernel lets no more descriptors lie in channels, or the program has closed it, there are no spares. */
+/* Descriptors may be short for a while, so it is tried again when spares are missed again. When the program has closed
+ * the channel there are none any more. */
+static void give_up(int error)
+{
+    engine.spares_target = 0;
+    engine.spares_missed = 0;
+    if (error != -EPIPE)
+        return;
+    sys_close(engine.spares);
+    engine.spares = -1;
+}
+
 void spares_refill(void)
 {
+    int error = 0;
+
     if (!spares_low())
         return;
-    for (int i = 0; i < EACH_TURN && atomic_load(&waiting) < engine.spares_target; i++) {
-        if (add()) {
-            sys_close(engine.spares);
-            engine.spares = -1;
-            return;
-        }
-    }
+    for (int i = 0; !error && i < EACH_TURN && atomic_load(&waiting) < engine.spares_target; i++)
+        error = add();
+    if (error)
+        give_up(error);
 }

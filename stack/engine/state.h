@@ -43,7 +43,10 @@ enum socket_phase {
  * references. The engine itself has one while `end` is open, so does the list of sockets to mirror.
  *
  * conn is NULL before the device is open and after the close. end is the engine's end of the pair
- * in its own table, -1 = closed. inode is that of the program's end, by which it is recognised.
+ * in its own table, -1 = closed. inode is that of the program's end, by which it is recognised; 0 = there is none.
+ *
+ * listener: through whose pair it is on its way to the program, with a reference; NULL = it is not,
+ * or other processes may fetch it.
  *
  * has_byte: a readiness byte waits in the program's end, or is on its way, and more_bytes others, one for each later
  * edge; has_urgent:
@@ -56,6 +59,7 @@ struct engine_socket {
     struct engine_socket *next_free;
     struct engine_socket *next_dirty;
     struct engine_socket *next, *previous; /* all that are not free */
+    struct engine_socket *listener;
 
     pthread_mutex_t send_lock, receive_lock;
 
@@ -121,7 +125,8 @@ struct engine {
     bool asleep;        /* the thread waits, or is about to, and must be woken for work */
     utcp_time wakes_at; /* by itself */
     utcp_time retry_at; /* when to try again to hand out connections, and to close */
-    atomic_bool gone;   /* after the farewell */
+    atomic_bool gone;   /* after the farewell ... */
+    pthread_t leaving;  /* ... which this thread said */
     bool sending;       /* a thread is between core and device: frame, packet and cut are its own */
     atomic_bool direct; /* the program's threads may use the device */
 
@@ -190,6 +195,10 @@ utcp_time engine_now(void);
  * socket is another process's. */
 int engine_enter(const struct engine_socket *socket, uint64_t *signals);
 void engine_leave(uint64_t signals);
+
+/* After the farewell: a call of any thread but the one that ends the process is cut short by that end, as in the
+ * kernel, and not by an error. Signals as the program has them. */
+void engine_end_with_process(void);
 
 /* The same with signals blocked already. engine_unlock_waking() wakes the thread if there is work
  * for it; the plain one is for the thread itself, and for who has changed nothing. */
@@ -341,6 +350,9 @@ void mirror_take_error(const struct engine_socket *socket, int fd);
 /* Notes that fd is the socket's program end. */
 void mirror_recognise(struct engine_socket *socket, int fd);
 
+/* The inode of a socket's program end; 0 = fd can be none. No lock needed. */
+uint64_t mirror_inode(int fd);
+
 /* True when fd is the socket's program end. No lock needed. */
 bool mirror_is(const struct engine_socket *socket, int fd);
 
@@ -460,6 +472,13 @@ void socket_offer_connections(struct engine_socket *listener);
 
 /* Sends them. On the engine's thread, without the lock. */
 void socket_send_offered(void);
+
+/* It is no longer on its way through a listener's pair. Under the lock. */
+void socket_leave_listener(struct engine_socket *socket);
+
+/* The program's end went away. If it was on its way, accept() had no descriptor left for it: the connection goes back
+ * into its listener's queue, as long as somebody listens. Under the lock. */
+void socket_take_back(struct engine_socket *socket);
 
 /* ---- traffic.c: packets between device and core ---- */
 

@@ -172,6 +172,7 @@ ssize_t engine_send(struct engine_socket *socket, int fd, const struct iovec *io
     engine_unlock_waking();
     pthread_mutex_unlock(&socket->send_lock);
     sys_block_signals(signals);
+    engine_end_with_process();
     return result;
 }
 
@@ -254,6 +255,7 @@ ssize_t engine_receive(struct engine_socket *socket, int fd, const struct iovec 
     engine_unlock_waking();
     pthread_mutex_unlock(&socket->receive_lock);
     sys_block_signals(signals);
+    engine_end_with_process();
     return result;
 }
 

@@ -25,7 +25,8 @@ static int open_pair(void **state)
         .snd_limit = 4096,
         .notsent_lowat = UINT32_MAX,
     };
-    mirrored = (struct engine_socket){.conn = &conn, .phase = SOCKET_ACTIVE, .life = 1};
+    mirrored =
+        (struct engine_socket){.conn = &conn, .phase = SOCKET_ACTIVE, .life = 1, .delivered = true};
     engine.epoll = epoll_create1(EPOLL_CLOEXEC);
     assert_true(engine.epoll >= 0);
     assert_int_equal(mirror_open(&mirrored, &program_end), 0);
