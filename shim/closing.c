@@ -20,12 +20,9 @@
  * there, O_NONBLOCK changes nothing, a signal ends it, and nobody waits who leaves something unread, for
  * that is a reset, or when the connection has ended: what is not acknowledged then never will be.
  */
-static void linger(int fd)
+static void linger(struct engine_socket *socket)
 {
     struct timespec pause = {.tv_nsec = 1000000};
-    struct engine_socket *socket HELD = NULL;
-    if (!descriptors_find_adopted(fd, &socket))
-        return;
     int64_t end_ns = monotonic_ns() + options_linger(socket) * INT64_C(1000000000);
     int saved = errno;
     while (monotonic_ns() < end_ns) {
@@ -45,9 +42,14 @@ int close(int fd)
     if (engine_owns_descriptor(fd))
         return (int)result(-EBADF);
     engine_leads_no_more();
-    linger(fd);
+    struct engine_socket *socket HELD = NULL;
+    if (descriptors_find_adopted(fd, &socket))
+        linger(socket);
     descriptors_clear(fd);
-    return libc.close(fd);
+    int done = libc.close(fd);
+    if (socket != NULL)
+        engine_closed(socket);
+    return done;
 }
 
 int __close(int fd)

@@ -56,20 +56,36 @@ static int send_offer(const struct offered *offered)
     return sent < 0 ? (int)sent : 0;
 }
 
+/* A socket that was made in advance, or else now. */
+static int ready_socket(struct engine_socket **socket, int *fd)
+{
+    int error;
+
+    *socket = spares_pop();
+    if (*socket) {
+        *fd = atomic_exchange(&(*socket)->copy, -1);
+        (*socket)->delivered = false;
+        return 0;
+    }
+    spares_short();
+    *socket = socket_new();
+    if (!*socket)
+        return -ENOMEM;
+    error = mirror_open(*socket, fd);
+    if (error)
+        socket_release(*socket);
+    return error;
+}
+
 /* Takes a connection from the core, and has it sent when the lock is free. */
 static int offer_one(struct engine_socket *listener)
 {
-    struct engine_socket *socket = socket_new();
+    struct engine_socket *socket;
     struct utcp_endpoint remote = {0};
-    int fd, error;
+    int fd, error = ready_socket(&socket, &fd);
 
-    if (!socket)
-        return -ENOMEM;
-    error = mirror_open(socket, &fd);
-    if (error) {
-        socket_release(socket);
+    if (error)
         return error;
-    }
     if (listener->bridged)
         bridge_accepted(socket, fd);
     utcp_next_to_accept(listener->conn, &remote);

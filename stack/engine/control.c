@@ -8,8 +8,8 @@
  * byte; the answer, for all but the wake, is a struct control_reply. One lock lets one exchange
  * take place at a time.
  *
- * The program's end of the channel is in the program's table, as are a duplicate of the device and the channel of
- * spare sockets (guarded.c). A descriptor comes through a channel with the lowest number that is free, and is moved up
+ * The program's end of the channel is in the program's table, as are a duplicate of the device and a name of the
+ * engine's thread (guarded.c). A descriptor comes through a channel with the lowest number that is free, and is moved up
  * only then. So that no other thread's open() gets the wrong number meanwhile, they come when there is no other
  * thread, or during a socket() which has not taken its own number yet.
  */
@@ -248,15 +248,6 @@ static void serve_socket(void)
     hand_over(&reply, fd);
 }
 
-static void serve_spares(void)
-{
-    struct control_reply reply = {0};
-    int fd = -1;
-
-    spares_open(&fd);
-    hand_over(&reply, fd);
-}
-
 /* With the descriptor that came along, or -1. */
 static void serve(enum control_request request, int fd)
 {
@@ -271,9 +262,6 @@ static void serve(enum control_request request, int fd)
         break;
     case CONTROL_SOCKET:
         serve_socket();
-        break;
-    case CONTROL_SPARES:
-        serve_spares();
         break;
     case CONTROL_DEVICE:
         reply.result = engine_open_stack();

@@ -34,6 +34,8 @@ enum {
     SIGNAL_SETXID = 33,
 };
 
+#define DOZE (20 * UTCP_MSEC) /* less than an ACK may be delayed */
+
 #define SIGNAL_BIT(signal) (UINT64_C(1) << ((signal)-1))
 
 struct engine engine;
@@ -108,7 +110,7 @@ void engine_collect(void)
 /* True when there is work before the thread would wake by itself. */
 static bool work_waits(void)
 {
-    if (engine.dirty || (traffic_may_send() && !engine.stalled))
+    if (engine.dirty || engine.copies_due || (traffic_may_send() && !engine.stalled))
         return true;
     return engine.stack && utcp_next_deadline(engine.stack) < engine.wakes_at;
 }
@@ -139,6 +141,7 @@ void engine_unlock_waking_but(const struct engine_socket *led, unsigned taken)
 
     engine_collect_but(led, taken);
     send_here(led, taken);
+    engine.called = engine.called || !on_engine_thread();
     wake = engine.asleep && work_waits();
     if (wake)
         engine.asleep = false;
@@ -325,6 +328,7 @@ void engine_turn(void)
     if (engine.stack)
         traffic_transmit();
     spares_refill();
+    mirror_close_ends();
 }
 
 static bool hung_up(const struct engine_socket *socket, uint32_t events)
@@ -373,16 +377,28 @@ static utcp_time earliest(utcp_time a, utcp_time b)
     return a < b ? a : b;
 }
 
+/* While the program makes calls this thread only dozes: else it would have to be woken for nearly each of them, because
+ * of a time-out that hardly ever comes. No time-out of a connection at work is shorter, but for those that follow
+ * an exchange of packets. */
+static utcp_time doze(void)
+{
+    if (!engine.called)
+        return UTCP_NEVER;
+    engine.called = false;
+    return engine_now() + DOZE;
+}
+
 /* Decides, under the lock, until when nothing will happen; 0 = there is work now. From then on the
  * program's threads wake this one. */
 static utcp_time fall_asleep(utcp_time until)
 {
+    until = earliest(until, doze());
     engine_collect();
     engine.wakes_at = earliest(earliest(until, engine.retry_at), traffic_deadline());
     engine.wakes_at = earliest(engine.wakes_at, engine.tick_at);
     if (engine.stack)
         engine.wakes_at = earliest(engine.wakes_at, utcp_next_deadline(engine.stack));
-    if (engine.readable || engine.dirty || spares_low() || (traffic_may_send() && !engine.stalled))
+    if (engine.readable || engine.dirty || spares_due() || (traffic_may_send() && !engine.stalled))
         return 0;
     engine.asleep = true;
     return engine.wakes_at;
@@ -421,6 +437,7 @@ void engine_wait(utcp_time until)
     engine_lock();
     engine.asleep = false;
     engine_unlock();
+    mirror_close_ends();
     /* Requests come last: after the farewell there is nobody to handle the rest of the events. */
     if (handle(events, count))
         control_serve();
@@ -455,6 +472,7 @@ static int prepare_thread(int control)
     if (error)
         return error;
     log_adopt_thread();
+    engine.thread_id = (int)sys_call(SYS_gettid, 0, 0, 0, 0, 0, 0);
     sys_call(SYS_prctl, PR_SET_NAME, (long)"utcp-engine", 0, 0, 0, 0);
     sys_block_signals(~(SIGNAL_BIT(SIGNAL_CANCEL) | SIGNAL_BIT(SIGNAL_SETXID)));
     engine.epoll = sys_epoll_create();
@@ -487,7 +505,6 @@ static void reset(void)
         .epoll = -1,
         .control = -1,
         .desk = -1,
-        .spares = -1,
         .link = -1,
         .retry_at = UTCP_NEVER,
         .tick_at = UTCP_NEVER,

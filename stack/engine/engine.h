@@ -144,6 +144,9 @@ bool engine_socket_hold(struct engine_socket *socket);
 /* Drops a reference. Closing is not done here: the engine sees the last copy of the descriptor close. */
 void engine_socket_drop(struct engine_socket *socket);
 
+/* A descriptor of the socket's has just been closed: sees to it that the engine's thread notices soon. */
+void engine_closed(struct engine_socket *socket);
+
 /* True when fd is this socket's descriptor (and not a stranger that got its number): asks the kernel. */
 bool engine_socket_is(struct engine_socket *socket, int fd);
 

@@ -91,10 +91,18 @@ void mirror_close(struct engine_socket *socket)
 {
     if (socket->end < 0)
         return;
-    sys_close(socket->end);
+    if (engine.ends_count == ENDS_MOST)
+        mirror_close_ends();
+    engine.ends[engine.ends_count++] = socket->end;
     socket->end = -1;
     atomic_store(&socket->byte_on_way, false);
     socket_release(socket);
+}
+
+void mirror_close_ends(void)
+{
+    while (engine.ends_count > 0)
+        sys_close(engine.ends[--engine.ends_count]);
 }
 
 uint64_t mirror_inode(int fd)

@@ -3,12 +3,15 @@
  * Theory of operation
  *
  * A socket's pair is made by the engine's thread, in whose table one end must lie: a program that opens one
- * connection after the other would wait for that thread each time. So once a second socket is asked for, some are made
- * in advance, and their program's ends are sent into a channel of their own. To take one is to receive a message,
- * and the number of the descriptor is chosen at that moment, as by socket().
+ * connection after the other, or accepts them, would wait for that. So once a second socket is asked for, some
+ * are made in advance. Both ends lie in that thread's table. Who takes one duplicates the program's end from there
+ * with pidfd_getfd(), which chooses its number as socket() does; the thread closes its own copy in its next turn.
+ * Until then it cannot see the last close of the program's: engine_closed().
  *
- * What lies in the channel when the process ends is closed with it, and shows as hung up. When the engine has closed
- * its end, what still lies there is taken, and then there are no spares.
+ * They could also lie in a channel, as SCM_RIGHTS. But while any socket is under way in one, each close of another makes
+ * the kernel look for sockets that hold each other.
+ *
+ * A descriptor of a thread's that is not its process's takes Linux 6.9. On an older one the thread is asked each time.
  */
 #include "state.h"
 
@@ -24,117 +27,147 @@ enum {
 
 struct guarded engine_spares = {.fd = -1};
 
-static atomic_int waiting; /* in the channel */
-static atomic_bool asked;  /* the thread was asked for a socket, and for the channel */
+static atomic_bool asked; /* for a descriptor of the engine's thread */
 
 /* ---- the program's threads ---- */
 
-int spares_take(struct engine_socket **socket)
+struct engine_socket *spares_pop(void)
 {
-    int fds[2], channel = guarded_intact(&engine_spares);
-    long len;
+    struct engine_socket *socket = engine.spares;
 
-    if (channel < 0)
-        return -EAGAIN;
-    len = sys_receive_passed(channel, socket, sizeof *socket, fds, MSG_DONTWAIT);
-    if (len == -EAGAIN || len == 0)
-        return -EAGAIN;
-    atomic_fetch_sub(&waiting, 1);
-    if (len < 0) {
-        engine_socket_drop(*socket);
-        return (int)len;
-    }
-    atomic_store(&(*socket)->spare, false);
-    return fds[0];
+    if (!socket)
+        return NULL;
+    engine.spares = socket->next_spare;
+    engine.spares_count--;
+    atomic_store(&socket->spare, false);
+    return socket;
 }
 
-static void open_channel(void)
+static void push(struct engine_socket *socket)
 {
-    struct control_reply reply;
-    int fd = -1, error = control_call(CONTROL_SPARES, &reply, &fd);
+    atomic_store(&socket->spare, true);
+    socket->next_spare = engine.spares;
+    engine.spares = socket;
+    engine.spares_count++;
+}
 
-    if (!error && fd >= 0)
-        guarded_keep(&engine_spares, fd);
+static void note_taken(struct engine_socket *socket)
+{
+    socket->next_spare = engine.taken;
+    engine.taken = socket;
+}
+
+static struct engine_socket *pop_locked(void)
+{
+    struct engine_socket *socket;
+
+    engine_lock();
+    socket = spares_pop();
+    engine_unlock();
+    return socket;
+}
+
+int spares_take(struct engine_socket **socket)
+{
+    int fd, thread = guarded_intact(&engine_spares);
+
+    *socket = thread < 0 ? NULL : pop_locked();
+    if (!*socket)
+        return -EAGAIN;
+    fd = sys_pidfd_getfd(thread, (*socket)->copy);
+    engine_lock();
+    if (fd >= 0)
+        note_taken(*socket);
+    else
+        push(*socket);
+    engine.called = true;
+    engine_unlock();
+    return fd < 0 && fd != -EMFILE ? -EAGAIN : fd;
 }
 
 void spares_missed(void)
 {
-    if (!atomic_exchange(&asked, true))
-        open_channel();
+    int fd;
+
+    if (atomic_exchange(&asked, true))
+        return;
+    fd = sys_pidfd_open_thread(engine.thread_id);
+    if (fd >= 0)
+        guarded_keep(&engine_spares, fd);
+}
+
+void engine_closed(struct engine_socket *socket)
+{
+    uint64_t signals;
+
+    if (socket->home || atomic_load(&socket->copy) < 0 || engine_enter(socket, &signals))
+        return;
+    engine.copies_due = true;
+    engine_leave(signals);
 }
 
 void spares_fork_child(void)
 {
     guarded_forget(&engine_spares);
-    atomic_store(&waiting, 0);
     atomic_store(&asked, false);
 }
 
 /* ---- the engine's thread ---- */
 
-void spares_open(int *program_end)
-{
-    int ends[2];
-
-    if (engine.spares >= 0 || sys_socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, ends))
-        return;
-    engine.spares = ends[1];
-    *program_end = ends[0];
-}
-
 void spares_short(void)
 {
-    if (engine.spares >= 0 && engine.spares_missed++ > 0 && engine.spares_target < MOST)
+    if (engine.spares_missed++ > 0 && engine.spares_target < MOST)
         engine.spares_target = engine.spares_target ? 2 * engine.spares_target : LEAST;
 }
 
-bool spares_low(void)
+bool spares_due(void)
 {
-    return engine.spares >= 0 && 2 * atomic_load(&waiting) < engine.spares_target;
+    return 2 * engine.spares_count < engine.spares_target || engine.taken;
 }
 
 static int add(void)
 {
     struct engine_socket *socket;
-    struct iovec iov = {.iov_base = &socket, .iov_len = sizeof socket};
-    struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
-    struct sys_passed passed;
-    long sent;
     int fd, error = socket_make(&socket, &fd);
 
     if (error)
         return error;
-    atomic_store(&socket->spare, true);
-    sys_pass(&message, &passed, &fd, 1);
-    sent = sys_sendmsg(engine.spares, &message, MSG_DONTWAIT);
-    sys_close(fd);
-    if (sent < 0)
-        engine_socket_drop(socket);
-    else
-        atomic_fetch_add(&waiting, 1);
-    return sent < 0 ? (int)sent : 0;
+    atomic_store(&socket->copy, fd);
+    engine_lock();
+    push(socket);
+    engine_unlock();
+    return 0;
 }
 
-/* Descriptors may be short for a while, so it is tried again when spares are missed again. When the program has closed
- * the channel there are none any more. */
-static void give_up(int error)
+static void close_copies(struct engine_socket *socket)
 {
-    engine.spares_target = 0;
-    engine.spares_missed = 0;
-    if (error != -EPIPE)
-        return;
-    sys_close(engine.spares);
-    engine.spares = -1;
+    while (socket) {
+        struct engine_socket *next = socket->next_spare;
+
+        /* Its last close may show from here on, and its memory be another's. */
+        sys_close(atomic_exchange(&socket->copy, -1));
+        socket = next;
+    }
 }
 
+/* Descriptors may be short for a while, so it is tried again when spares are missed again. */
 void spares_refill(void)
 {
-    int error = 0;
+    struct engine_socket *taken;
+    int error = 0, missing = 0;
 
-    if (!spares_low())
-        return;
-    for (int i = 0; !error && i < EACH_TURN && atomic_load(&waiting) < engine.spares_target; i++)
+    engine_lock();
+    taken = engine.taken;
+    engine.taken = NULL;
+    engine.copies_due = false;
+    if (spares_due())
+        missing = engine.spares_target - engine.spares_count;
+    engine_unlock();
+    close_copies(taken);
+    for (int i = 0; !error && i < EACH_TURN && i < missing; i++)
         error = add();
-    if (error)
-        give_up(error);
+    if (error) {
+        engine.spares_target = 0;
+        engine.spares_missed = 0;
+    }
 }

@@ -29,7 +29,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { WHY_BYTES = 512, ANNOUNCED_MOST = 64, OFFERED_MOST = 64 };
+enum { WHY_BYTES = 512, ANNOUNCED_MOST = 64, OFFERED_MOST = 64, ENDS_MOST = 64 };
 
 enum socket_phase {
     SOCKET_IDLE,      /* neither connecting nor listening: nothing is mirrored */
@@ -45,6 +45,9 @@ enum socket_phase {
  * conn is NULL before the device is open and after the close. end is the engine's end of the pair
  * in its own table, -1 = closed. inode is that of the program's end, by which it is recognised; 0 = there is none.
  *
+ * copy: the program's end in the engine's own table, where it is from being made in advance until the thread's next
+ * turn after it is taken (spares.c); -1 = not there.
+ *
  * listener: through whose pair it is on its way to the program, with a reference; NULL = it is not,
  * or other processes may fetch it.
  *
@@ -59,6 +62,7 @@ struct engine_socket {
     struct engine_socket *next_free;
     struct engine_socket *next_dirty;
     struct engine_socket *next, *previous; /* all that are not free */
+    struct engine_socket *next_spare;
     struct engine_socket *listener;
 
     pthread_mutex_t send_lock, receive_lock;
@@ -66,6 +70,7 @@ struct engine_socket {
     struct utcp_conn *conn;
     enum socket_phase phase;
     int end;
+    atomic_int copy;
     _Atomic uint64_t inode;
     bool dirty;
     bool delivered;    /* the program has it: an accepted one may not have been fetched */
@@ -124,6 +129,10 @@ struct engine {
     struct engine_socket *dirty;
     bool asleep;        /* the thread waits, or is about to, and must be woken for work */
     utcp_time wakes_at; /* by itself */
+    struct engine_socket *spares, *taken; /* spares.c; spares_count: of the former */
+    int spares_count;
+    bool copies_due;    /* of those taken, for one has been closed already */
+    bool called;        /* the program's threads have been here since it fell asleep last */
     utcp_time retry_at; /* when to try again to hand out connections, and to close */
     atomic_bool gone;   /* after the farewell ... */
     pthread_t leaving;  /* ... which this thread said */
@@ -148,14 +157,16 @@ struct engine {
     bool exec_holds;         /* the lock is held by a thread that is executing a program */
     int epoll;
     int control;
-    int desk;               /* where other processes ask, -1 = nowhere */
-    int spares;             /* the channel of spare sockets, -1 = there is none */
-    int spares_target;      /* how many to have there */
+    int desk; /* where other processes ask, -1 = nowhere */
+    int thread_id;
+    int spares_target;      /* how many sockets to have in advance */
     unsigned spares_missed; /* how often there was none */
     int link;               /* tells of changes of the interface, -1 = nobody does */
     bool readable;          /* the device has more */
     struct engine_socket *announced[ANNOUNCED_MOST]; /* whose program's ends get a byte */
     unsigned announced_count;
+    int ends[ENDS_MOST]; /* to be closed */
+    unsigned ends_count;
     struct offered offered[OFFERED_MOST]; /* connections that go to the program */
     unsigned offered_count;
     /* Of leaders; guesses only. */
@@ -241,7 +252,6 @@ enum control_request {
     CONTROL_WAKE,
     CONTROL_SETTLE,
     CONTROL_SOCKET,
-    CONTROL_SPARES,
     CONTROL_DEVICE,
     CONTROL_DEVICE_HERE,
     CONTROL_BRIDGE,
@@ -296,10 +306,10 @@ void control_fork_child(void);
 
 /* ---- spares.c: sockets made in advance ---- */
 
-/* The program's end of their channel. */
+/* The engine's thread, in the program's table: a pidfd. */
 extern struct guarded engine_spares;
 
-/* Takes one: its descriptor, close-on-exec; -EAGAIN when there is none. -EMFILE. */
+/* Takes one: its descriptor, close-on-exec; -EAGAIN when there is none. -EMFILE. Signals blocked. */
 int spares_take(struct engine_socket **socket);
 
 /* Called when there was none and the thread will be asked for a socket. Signals blocked. */
@@ -307,11 +317,13 @@ void spares_missed(void);
 
 void spares_fork_child(void);
 
-/* On the engine's thread: opens the channel (*program_end is to be handed over); hears that there were not
- * enough; knows whether there are few; makes some. */
-void spares_open(int *program_end);
+/* One that waits; NULL = there is none. Its copy is the program's end. Under the lock. */
+struct engine_socket *spares_pop(void);
+
+/* On the engine's thread: hears that there were not enough; knows, under the lock, whether there is something to do;
+ * closes the copies of those that were taken, and makes some. */
 void spares_short(void);
-bool spares_low(void);
+bool spares_due(void);
 void spares_refill(void);
 
 /* ---- mirror.c: the pair of each socket. Under the lock. ---- */
@@ -319,8 +331,11 @@ void spares_refill(void);
 /* Makes the pair; *program_end is to be handed over and closed. On the engine's thread. */
 int mirror_open(struct engine_socket *socket, int *program_end);
 
-/* Closes the engine's end and drops the reference that went with it. On the engine's thread. */
+/* Lets go of the engine's end and drops the reference that went with it. On the engine's thread. */
 void mirror_close(struct engine_socket *socket);
+
+/* Closes the ends that were let go of. On the engine's thread, without the lock. */
+void mirror_close_ends(void);
 
 /* True when `ready` is not what the program's end shows. */
 bool mirror_differs(const struct engine_socket *socket, unsigned ready);

@@ -158,6 +158,20 @@ static inline int sys_socketpair(int domain, int type, int ends[2])
     return (int)sys_call(SYS_socketpair, domain, type, 0, (long)ends, 0, 0);
 }
 
+/* A descriptor for that thread; -EINVAL before Linux 6.9. */
+static inline int sys_pidfd_open_thread(int thread)
+{
+    const unsigned pidfd_thread = O_EXCL; /* newer than some headers */
+
+    return (int)sys_call(SYS_pidfd_open, thread, pidfd_thread, 0, 0, 0, 0);
+}
+
+/* A duplicate, close-on-exec, of a descriptor in that thread's table. */
+static inline int sys_pidfd_getfd(int thread, int fd)
+{
+    return (int)sys_call(SYS_pidfd_getfd, thread, fd, 0, 0, 0, 0);
+}
+
 static inline long sys_send(int fd, const void *buffer, size_t size, int flags)
 {
     return sys_call(SYS_sendto, fd, (long)buffer, (long)size, flags | MSG_NOSIGNAL, 0, 0);

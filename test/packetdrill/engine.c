@@ -191,6 +191,11 @@ bool engine_socket_hold(struct engine_socket *socket)
     return true;
 }
 
+void engine_closed(struct engine_socket *socket)
+{
+    (void)socket;
+}
+
 void engine_socket_drop(struct engine_socket *socket)
 {
     world_lock();
