@@ -3,6 +3,7 @@
  * The life of a socket: making, naming, connecting, listening, accepting, shutting down.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -272,31 +273,61 @@ static int tell_accepted(int fd, const struct engine_endpoint *remote, bool inet
     return fd;
 }
 
-static int accept_from(int listener, struct sockaddr *name, socklen_t *size, int flags)
+static void cancelled(void *listener)
+{
+    engine_socket_drop(listener);
+}
+
+static int take_connection(struct engine_socket *listener, int listener_fd, int flags,
+                           struct engine_socket **accepted, struct engine_endpoint *remote)
+{
+    int fd;
+    pthread_cleanup_push(cancelled, listener);
+    fd = engine_accept(listener, listener_fd, engine_flags(flags), libc.recvmsg, accepted, remote);
+    pthread_cleanup_pop(0);
+    return fd;
+}
+
+static int accept_from(struct engine_socket *listener, int listener_fd, struct sockaddr *name,
+                       socklen_t *size, int flags)
 {
     struct engine_socket *accepted;
     struct engine_endpoint remote;
     int saved = errno;
-    int fd = engine_accept(listener, engine_flags(flags), libc.recvmsg, &accepted, &remote);
+    int fd = take_connection(listener, listener_fd, flags, &accepted, &remote);
     if (fd >= 0)
-        options_inherit(accepted, listener, fd);
+        options_inherit(accepted, listener_fd, fd);
     bool inet6 = fd >= 0 && name != NULL && engine_is_inet6(accepted);
     errno = saved;
     fd = enter(fd, accepted);
     return fd >= 0 && name != NULL ? tell_accepted(fd, &remote, inet6, name, size) : fd;
 }
 
-/* The listener is not held while the call waits: the engine asks for its descriptor only. */
+static int accept_or_wait(struct engine_socket *listener, int fd, struct sockaddr *name,
+                          socklen_t *size, int flags)
+{
+    int accepted = accept_from(listener, fd, name, size, flags);
+    while (accepted == -EAGAIN && !engine_is_bridged(listener) && wait_allowed(fd, 0)) {
+        int waited = wait_acceptable(listener, fd);
+        if (waited < 0)
+            return waited;
+        accepted = accept_from(listener, fd, name, size, flags);
+        if (accepted == -EAGAIN && waited == WAIT_OVER)
+            return -EINVAL;
+    }
+    return accepted;
+}
+
 int accept4(int fd, struct sockaddr *name, socklen_t *size, int flags)
 {
     struct engine_socket *listener = NULL;
     if (!descriptors_recognise(fd, &listener))
         return libc.accept4(fd, name, size, flags);
-    int error = check_accept(listener, flags);
-    if (error == 0 && wait_allowed(fd, 0))
-        error = wait_acceptable(listener, fd);
+    int accepted = check_accept(listener, flags);
+    if (accepted == 0)
+        accepted = accept_or_wait(listener, fd, name, size, flags);
     descriptors_release(&listener);
-    return (int)result(error < 0 && error != -EBUSY ? error : accept_from(fd, name, size, flags));
+    return (int)result(accepted);
 }
 
 int accept(int fd, struct sockaddr *name, socklen_t *size)

@@ -130,14 +130,14 @@ static int lead(struct engine_socket *socket, int fd, enum engine_wait what,
     return waited;
 }
 
-/* ---- receiving ---- */
+/* ---- receiving and accepting ---- */
 
-static int peek(struct engine_socket *socket, int fd)
+static int peek(struct engine_socket *socket, int fd, void (*if_cancelled)(void *socket))
 {
     char byte;
     ssize_t got;
     int saved = errno;
-    pthread_cleanup_push(reader_cancelled, socket);
+    pthread_cleanup_push(if_cancelled, socket);
     got = libc.recv(fd, &byte, 1, MSG_PEEK);
     pthread_cleanup_pop(0);
     int error = got < 0 ? errno : 0;
@@ -152,14 +152,15 @@ int wait_readable(struct engine_socket *socket, int fd)
     struct wait_limit limit = {0};
     learn_limit(&limit, fd, SO_RCVTIMEO);
     int waited = lead(socket, fd, ENGINE_TO_RECEIVE, &limit);
-    return waited == -EBUSY ? peek(socket, fd) : waited;
+    return waited == -EBUSY ? peek(socket, fd, reader_cancelled) : waited;
 }
 
 int wait_acceptable(struct engine_socket *socket, int fd)
 {
     struct wait_limit limit = {0};
     learn_limit(&limit, fd, SO_RCVTIMEO);
-    return lead(socket, fd, ENGINE_TO_ACCEPT, &limit);
+    int waited = lead(socket, fd, ENGINE_TO_ACCEPT, &limit);
+    return waited == -EBUSY ? peek(socket, fd, cancelled) : waited;
 }
 
 /* ---- sending ---- */

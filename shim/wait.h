@@ -24,8 +24,7 @@ bool wait_allowed(int fd, int flags);
  * the handler has SA_RESTART), and is a cancellation point. The caller holds the socket. */
 int wait_readable(struct engine_socket *socket, int fd);
 
-/* Waits until a listener has something to accept, driving the device. 0 or -EBUSY: accept, which waits if need be;
- * -EAGAIN at SO_RCVTIMEO, -EINTR. The caller holds the socket. */
+/* The same for a listener that is to have something to accept. */
 int wait_acceptable(struct engine_socket *socket, int fd);
 
 /* How long a sending call may wait in all, counted from its first wait. Begins as all zero. */

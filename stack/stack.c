@@ -44,7 +44,7 @@ static void free_conn(struct utcp_conn *conn)
 
 void stack_reap(struct utcp_conn *conn)
 {
-    if (conn->state != TCP_CLOSED || conn->user != NULL || conn->pins > 0)
+    if (conn->state != TCP_CLOSED || conn->user != NULL || conn->listener != NULL || conn->pins > 0)
         return;
     list_remove(&conn->send_link);
     list_remove(&conn->tell_link);

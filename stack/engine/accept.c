@@ -2,19 +2,17 @@
 /*
  * Theory of operation
  *
- * A listener's pair carries its connections. For each one that the core has established, the
- * engine's thread makes a pair, and sends the program's end of it through the listener's pair,
- * together with a pointer to the socket. So the listener turns readable, accept() is a recvmsg(),
- * and the kernel settles which of several threads gets the connection. That thread takes the lock at
- * once, so nothing is sent while this one holds it.
+ * Connections wait in the core's queue, where the backlog counts them. That there are some is mirrored as for bytes that
+ * wait to be read (mirror.c): each that arrives is an edge. accept() takes the first one by itself, with a socket
+ * made in advance (spares.c), and the engine's thread has no part in it.
  *
- * A process that has the listener but not its engine makes it a bridged one (bridge.c), and so is all that is
- * offered from then on, with all that the process must know.
+ * A listener that other processes may have, too, is a bridged one (bridge.c): its pair carries its connections. For each
+ * one that the core has established, the engine's thread makes a pair, and sends the program's end of it through
+ * the listener's pair, together with a pointer to the socket and all that such a process must know. So the listener turns
+ * readable, accept() is a recvmsg(), and the kernel settles which process gets the connection.
  *
  * What the listener's pair has no room for stays in the core's queue. What was sent and is never
- * fetched is closed by the kernel with the listener, which shows as a hang-up like any other, and
- * is reset. Where accept() finds no free descriptor the kernel has closed it, too: as long as somebody listens it
- * goes back to the core's queue.
+ * fetched is closed by the kernel with the listener, which shows as a hang-up like any other.
  */
 #include "state.h"
 
@@ -28,11 +26,91 @@ enum {
     OFFERS_BYTES = 1 << 20, /* room in a pair that was full once, cut down to net.core.wmem_max */
 };
 
+/* Gives the first connection that waits to a socket. Under the lock. */
+static void attach(struct engine_socket *listener, struct engine_socket *socket,
+                   struct engine_endpoint *remote)
+{
+    struct utcp_endpoint endpoint = {0};
+
+    utcp_next_to_accept(listener->conn, &endpoint);
+    *remote = endpoint_from_core(&endpoint);
+    socket->conn = utcp_accept(listener->conn, socket);
+    socket_inherit_extra(socket, listener);
+    socket->inet6 = listener->inet6;
+    socket->phase = SOCKET_ACTIVE;
+}
+
+/* ---- by the program's thread ---- */
+
+static bool listens(const struct engine_socket *socket)
+{
+    return socket->phase == SOCKET_LISTENING && socket->conn;
+}
+
+/* Whether one waits; if none does, the descriptor shows it. Under the lock. */
+static int look(struct engine_socket *listener, int fd)
+{
+    int error;
+
+    if (listener->bridged)
+        return -EREMOTE;
+    if (!listens(listener))
+        return -EINVAL;
+    if (utcp_ready(listener->conn) & UTCP_IN)
+        return 0;
+    error = mirror_take(listener, fd);
+    return error ? error : -EAGAIN;
+}
+
+/* The descriptor is made before a connection is taken, so that one waits on where there is no descriptor left. */
+static int make_and_attach(struct engine_socket *listener, int listener_fd,
+                           struct engine_socket **accepted, struct engine_endpoint *remote)
+{
+    int error, fd = socket_open(accepted);
+
+    if (fd < 0)
+        return fd;
+    engine_lock();
+    error = engine.gone ? -EPIPE : look(listener, listener_fd);
+    if (!error)
+        attach(listener, *accepted, remote);
+    if (!error) {
+        mirror_take(listener, listener_fd);
+        lead_review(*accepted);
+    }
+    engine_unlock_waking_but(*accepted, UTCP_IN); /* most programs read at once */
+    if (!error)
+        return fd;
+    /* Another thread was faster. */
+    sys_close(fd);
+    engine_closed(*accepted);
+    engine_socket_drop(*accepted);
+    return error;
+}
+
+static int accept_here(struct engine_socket *listener, int listener_fd,
+                       struct engine_socket **accepted, struct engine_endpoint *remote)
+{
+    uint64_t signals;
+    int fd = engine_enter(listener, &signals);
+
+    if (fd)
+        return fd;
+    fd = look(listener, listener_fd);
+    engine_unlock_waking();
+    if (!fd)
+        fd = make_and_attach(listener, listener_fd, accepted, remote);
+    sys_block_signals(signals);
+    return fd;
+}
+
+/* ---- through the listener's pair ---- */
+
 /* What passes through a listener's pair with each descriptor. */
 struct socket_offer {
     uint64_t token; /* tells offers of this process's engine from those of another's */
     struct engine_socket *socket;
-    uint64_t key; /* of a bridged one, 0 = it is not */
+    uint64_t key;
     bool inet6;
     struct engine_endpoint remote;
 };
@@ -64,7 +142,6 @@ static int ready_socket(struct engine_socket **socket, int *fd)
     *socket = spares_pop();
     if (*socket) {
         *fd = atomic_exchange(&(*socket)->copy, -1);
-        (*socket)->delivered = false;
         return 0;
     }
     spares_short();
@@ -80,26 +157,16 @@ static int ready_socket(struct engine_socket **socket, int *fd)
 /* Takes a connection from the core, and has it sent when the lock is free. */
 static int offer_one(struct engine_socket *listener)
 {
-    struct engine_socket *socket;
-    struct utcp_endpoint remote = {0};
-    int fd, error = ready_socket(&socket, &fd);
+    struct offered *offered = &engine.offered[engine.offered_count];
+    int error = ready_socket(&offered->socket, &offered->fd);
 
     if (error)
         return error;
-    if (listener->bridged)
-        bridge_accepted(socket, fd);
-    utcp_next_to_accept(listener->conn, &remote);
-    socket->conn = utcp_accept(listener->conn, socket);
-    socket_inherit_extra(socket, listener);
-    socket->inet6 = listener->inet6;
-    socket->phase = SOCKET_ACTIVE;
-    if (!socket->delivered) {
-        socket->listener = listener;
-        atomic_fetch_add(&listener->life, 1);
-    }
-    mirror_sync(socket);
-    engine.offered[engine.offered_count++] =
-        (struct offered){listener, socket, fd, endpoint_from_core(&remote)};
+    offered->listener = listener;
+    bridge_accepted(offered->socket, offered->fd);
+    attach(listener, offered->socket, &offered->remote);
+    mirror_sync(offered->socket);
+    engine.offered_count++;
     return 0;
 }
 
@@ -113,42 +180,19 @@ void socket_offer_connections(struct engine_socket *listener)
         engine.retry_at = engine_now() + (error ? OFFER_RETRY_MS * UTCP_MSEC : 0);
 }
 
-/* Puts a connection back into the core's queue, where the backlog counts it; false = nobody listens any more. */
-static bool put_back(struct engine_socket *listener, struct engine_socket *socket)
-{
-    if (listener->phase != SOCKET_LISTENING || !listener->conn)
-        return false;
-    utcp_accept_undo(listener->conn, socket->conn);
-    socket->conn = NULL;
-    return true;
-}
-
-/* One that could not be sent. */
+/* What could not be sent goes back to the core's queue, unless nobody listens any more. */
 static void take_back(const struct offered *offered)
 {
-    struct engine_socket *socket = offered->socket;
+    struct engine_socket *listener = offered->listener, *socket = offered->socket;
 
     sys_close(offered->fd);
-    if (!put_back(offered->listener, socket))
+    if (listens(listener))
+        utcp_accept_undo(listener->conn, socket->conn);
+    else
         utcp_abort(socket->conn, engine_now());
     socket->conn = NULL;
-    socket_leave_listener(socket);
     mirror_close(socket);
     socket_release(socket);
-}
-
-void socket_leave_listener(struct engine_socket *socket)
-{
-    if (socket->listener)
-        socket_release(socket->listener);
-    socket->listener = NULL;
-}
-
-void socket_take_back(struct engine_socket *socket)
-{
-    if (!socket->listener || !socket->conn || !put_back(socket->listener, socket))
-        return;
-    socket_mark(socket->listener);
 }
 
 /* The last one first, so that they stand in line as before. */
@@ -209,75 +253,57 @@ static int receive_offer(int listener_fd, engine_recvmsg *receive, struct socket
     return fd;
 }
 
-/* Learns the peer of a connection that has arrived; false when it is over already. */
-static bool deliver(struct engine_socket *socket, struct engine_endpoint *remote)
+/* Makes an offer of this process's engine the caller's; NULL when the connection is over already and its memory is
+ * another socket's by now. */
+static struct engine_socket *take_own(const struct socket_offer *offer, int fd)
 {
-    struct utcp_info info;
-    uint64_t signals;
-    bool alive;
-
-    if (engine_enter(socket, &signals))
-        return false;
-    alive = socket->conn;
-    if (alive) {
-        utcp_info(socket->conn, engine_now(), &info);
-        *remote = endpoint_from_core(&info.remote);
-        socket->delivered = true;
-        socket_leave_listener(socket);
-        if (utcp_ready(socket->conn) & UTCP_ERR)
-            socket_mark(socket); /* it was reset on its way */
-    }
-    engine_leave(signals);
-    return alive;
-}
-
-/* Makes the offer the caller's own; NULL when the connection was reset on the way and its memory is another
- * socket's by now. */
-static struct engine_socket *take_own(const struct socket_offer *offer, int fd,
-                                      struct engine_endpoint *remote)
-{
-    struct engine_socket *socket = offer->socket;
-
-    if (!engine_socket_hold(socket))
+    if (!engine_socket_hold(offer->socket))
         return NULL;
-    if (mirror_is(socket, fd) && deliver(socket, remote))
-        return socket;
-    engine_socket_drop(socket);
+    if (mirror_is(offer->socket, fd))
+        return offer->socket;
+    engine_socket_drop(offer->socket);
     return NULL;
 }
 
-/* One of another process's engine; it may have been offered before the listener was bridged. */
-static struct engine_socket *take_foreign(const struct socket_offer *offer, int fd,
-                                          struct engine_endpoint *remote)
+static struct engine_socket *take_foreign(const struct socket_offer *offer, int fd)
 {
-    const struct engine_socket sender = {.token = offer->token};
-    struct engine_socket *socket = NULL;
+    struct engine_socket *socket =
+        foreign_socket(fd, offer->token, offer->socket, offer->key, false);
 
-    *remote = offer->remote;
-    if (offer->key)
-        socket = foreign_socket(fd, offer->token, offer->socket, offer->key, false);
-    else
-        engine_adopt(&sender, fd, &socket);
     if (socket)
         engine_set_inet6(socket, offer->inet6);
     return socket;
 }
 
-int engine_accept(int listener_fd, unsigned flags, engine_recvmsg *receive,
-                  struct engine_socket **accepted, struct engine_endpoint *remote)
+static int accept_offered(int listener_fd, engine_recvmsg *receive, struct engine_socket **accepted,
+                          struct engine_endpoint *remote)
 {
     struct socket_offer offer = {0};
     int fd = receive_offer(listener_fd, receive, &offer);
 
     if (fd < 0)
         return fd;
-    *remote = (struct engine_endpoint){0};
-    *accepted = offer.token == engine.token ? take_own(&offer, fd, remote)
-                                            : take_foreign(&offer, fd, remote);
-    if (!*accepted) {
-        sys_close(fd);
-        return -ECONNABORTED;
-    }
-    socket_set_flags(fd, flags);
+    *remote = offer.remote;
+    *accepted = offer.token == engine.token ? take_own(&offer, fd) : take_foreign(&offer, fd);
+    if (*accepted)
+        return fd;
+    sys_close(fd);
+    return -ECONNABORTED;
+}
+
+/* ---- */
+
+int engine_accept(struct engine_socket *listener, int listener_fd, unsigned flags,
+                  engine_recvmsg *receive, struct engine_socket **accepted,
+                  struct engine_endpoint *remote)
+{
+    int fd = listener->home || engine_is_bridged(listener)
+                 ? -EREMOTE
+                 : accept_here(listener, listener_fd, accepted, remote);
+
+    if (fd == -EREMOTE)
+        fd = accept_offered(listener_fd, receive, accepted, remote);
+    if (fd >= 0)
+        socket_set_flags(fd, flags);
     return fd;
 }

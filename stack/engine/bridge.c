@@ -81,9 +81,11 @@ static int change(struct engine_socket *socket, int fd)
         return -EBADF;
     desk_name_end(socket);
     atomic_store(&socket->bridged, true);
-    if (socket->phase == SOCKET_LISTENING)
-        return 0;
     empty_program_end(socket, fd);
+    if (socket->phase == SOCKET_LISTENING) {
+        socket_mark(socket);
+        return 0;
+    }
     sys_setsockopt(fd, SOL_SOCKET, SO_SNDBUF, PAIR_BYTES);
     if (socket->phase == SOCKET_ACTIVE && !utcp_connecting(socket->conn) &&
         !utcp_can_send(socket->conn))
@@ -113,7 +115,6 @@ void bridge_accepted(struct engine_socket *socket, int fd)
 {
     while (!socket->key)
         sys_getrandom(&socket->key, sizeof socket->key);
-    socket->delivered = true;
     desk_name_end(socket);
     atomic_store(&socket->bridged, true);
     sys_setsockopt(fd, SOL_SOCKET, SO_SNDBUF, PAIR_BYTES);

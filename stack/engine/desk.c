@@ -114,8 +114,6 @@ static void do_bridge(struct engine_socket *socket, int fd, struct desk_reply *r
     engine_lock();
     while (!socket->key)
         sys_getrandom(&socket->key, sizeof socket->key);
-    socket->delivered = true;
-    socket_leave_listener(socket);
     engine_unlock();
     reply->socket = socket;
     reply->key = socket->key;

@@ -327,6 +327,7 @@ void engine_turn(void)
     socket_send_offered();
     if (engine.stack)
         traffic_transmit();
+    spares_close_copies();
     spares_refill();
     mirror_close_ends();
 }
@@ -448,6 +449,7 @@ void engine_catch_up(void)
     struct epoll_event events[EVENTS];
     int count;
 
+    spares_close_copies();
     do {
         count = wait_events(events, 0);
         handle(events, count);

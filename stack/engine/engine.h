@@ -9,7 +9,7 @@
  * calls below, which the program's threads make.
  *
  * Every call here returns 0, a count or a negative errno value, never touches errno, and never blocks
- * but in engine_accept() (in the kernel, with no lock held). Signals are blocked while a lock is held,
+ * but in engine_accept() from a bridged listener (in the kernel, with no lock held). Signals are blocked while a lock is held,
  * so a handler may call anything here. Calls that take a descriptor want the program's end through
  * which the call was made; the engine uses it to take a readiness byte out or to put filler in.
  *
@@ -161,15 +161,17 @@ int engine_listen(struct engine_socket *socket, int fd, int backlog);
 int engine_connect(struct engine_socket *socket, int fd, const struct engine_endpoint *remote);
 
 /*
- * Takes a connection that was sent through the listener's descriptor. Blocks in the kernel as the
- * descriptor says (O_NONBLOCK, SO_RCVTIMEO, signals: -EAGAIN, -EINTR) and is a cancellation point
- * through the `receive` function given, which is libc's recvmsg (it alone touches errno). Returns the
- * new descriptor, with flags as engine_socket_open(); *accepted is held for the caller.
+ * Takes a connection that waits at a listener; -EAGAIN when there is none, -EINVAL when it listens no more. From a
+ * bridged listener, whose connections come through its descriptor, it blocks in the kernel as that says (O_NONBLOCK,
+ * SO_RCVTIMEO, signals: -EAGAIN, -EINTR) and is a cancellation point through the `receive` function given, which is
+ * libc's recvmsg (it alone touches errno). Returns the new descriptor, with flags as engine_socket_open();
+ * *accepted is held for the caller.
  */
 struct msghdr;
 typedef ssize_t engine_recvmsg(int fd, struct msghdr *message, int flags);
-int engine_accept(int listener_fd, unsigned flags, engine_recvmsg *receive,
-                  struct engine_socket **accepted, struct engine_endpoint *remote);
+int engine_accept(struct engine_socket *listener, int listener_fd, unsigned flags,
+                  engine_recvmsg *receive, struct engine_socket **accepted,
+                  struct engine_endpoint *remote);
 
 enum {
     ENGINE_PEEK = 1,    /* receive: leave the bytes where they are */

@@ -39,11 +39,10 @@ struct lead {
 
 /* ---- the thread that leads ---- */
 
-/* What comes to a listener comes through its descriptor, by way of the engine's thread. */
 static unsigned wanted_for(enum engine_wait what)
 {
     static const unsigned wanted[] = {[ENGINE_TO_RECEIVE] = UTCP_IN,
-                                      [ENGINE_TO_ACCEPT] = 0,
+                                      [ENGINE_TO_ACCEPT] = UTCP_IN,
                                       [ENGINE_TO_SEND] = UTCP_OUT | UTCP_ERR | UTCP_HUP};
 
     return wanted[what];

@@ -156,7 +156,8 @@ bool mirror_differs(const struct engine_socket *socket, unsigned ready)
 
 void mirror_review(struct engine_socket *socket)
 {
-    unsigned ready = socket->conn && socket->phase == SOCKET_ACTIVE ? utcp_ready(socket->conn) : 0;
+    bool shows = socket->phase == SOCKET_ACTIVE || socket->phase == SOCKET_LISTENING;
+    unsigned ready = socket->conn && shows ? utcp_ready(socket->conn) : 0;
 
     if (socket->end >= 0 && !socket->bridged &&
         (((ready & UTCP_IN) && !socket->has_byte) || ((ready & UTCP_OUT) && filled(socket))))
@@ -187,6 +188,19 @@ static void announce_readable(struct engine_socket *socket)
     socket->has_byte = true;
     atomic_store(&socket->byte_on_way, true);
     engine.announced[engine.announced_count++] = socket;
+}
+
+/* As on Linux, each connection that arrives at a listener makes an edge. */
+static void show_arrival(struct engine_socket *listener)
+{
+    if (listener->bridged)
+        socket_offer_connections(listener);
+    else if (!(utcp_ready(listener->conn) & UTCP_IN))
+        return;
+    else if (!listener->has_byte)
+        announce_readable(listener);
+    else if (listener->more_bytes < MORE_BYTES)
+        listener->more_bytes += send_byte(listener);
 }
 
 /* A thread may wait for one of the bytes with the lock held, so all are sent before it is taken. */
@@ -257,7 +271,7 @@ void mirror_sync(struct engine_socket *socket)
     if (socket->end < 0 || !socket->conn || socket->phase == SOCKET_IDLE)
         return;
     if (socket->phase == SOCKET_LISTENING) {
-        socket_offer_connections(socket);
+        show_arrival(socket);
         return;
     }
     if (socket->bridged) {
@@ -266,9 +280,7 @@ void mirror_sync(struct engine_socket *socket)
     }
     ready = utcp_ready(socket->conn);
     if (ready & UTCP_ERR) {
-        /* accept() still has to know whose it is, as on Linux. */
-        if (socket->delivered)
-            mirror_close(socket);
+        mirror_close(socket);
         return;
     }
     if (ready & UTCP_IN)

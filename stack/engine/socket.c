@@ -58,9 +58,7 @@ int socket_make(struct engine_socket **socket, int *program_end)
     engine_unlock();
     if (*socket)
         error = mirror_open(*socket, program_end);
-    if (!error)
-        (*socket)->delivered = true;
-    else if (*socket)
+    if (error && *socket)
         engine_socket_drop(*socket);
     return error;
 }
@@ -341,8 +339,7 @@ void socket_set_flags(int fd, unsigned flags)
         sys_fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
 }
 
-/* Takes a spare socket, or asks for one. */
-static int open_socket(struct engine_socket **socket)
+int socket_open(struct engine_socket **socket)
 {
     struct control_reply reply = {0};
     int fd, error;
@@ -368,7 +365,7 @@ int engine_socket_open(unsigned flags, struct engine_socket **socket)
     signals = sys_block_signals(UINT64_MAX);
     fd = engine.gone ? -EPIPE : control_start();
     if (fd >= 0)
-        fd = open_socket(socket);
+        fd = socket_open(socket);
     sys_block_signals(signals);
     if (fd >= 0)
         socket_set_flags(fd, flags);
@@ -667,7 +664,6 @@ static bool reader_comes(const struct engine_socket *socket)
     return true;
 }
 
-/* A connection that the program never fetched is reset, as by the kernel when a listener goes, or offered again. */
 void socket_hang_up(struct engine_socket *socket)
 {
     struct utcp_conn *conn;
@@ -677,11 +673,9 @@ void socket_hang_up(struct engine_socket *socket)
     socket->ending = true;
     if (socket->copying || reader_comes(socket))
         return;
-    socket_take_back(socket);
-    socket_leave_listener(socket);
     conn = socket->conn;
     socket->conn = NULL;
-    if (conn && (socket->resets || !socket->delivered))
+    if (conn && socket->resets)
         utcp_abort(conn, engine_now());
     else if (conn)
         utcp_close(conn, engine_now());

@@ -139,8 +139,15 @@ static int add(void)
     return 0;
 }
 
-static void close_copies(struct engine_socket *socket)
+void spares_close_copies(void)
 {
+    struct engine_socket *socket;
+
+    engine_lock();
+    socket = engine.taken;
+    engine.taken = NULL;
+    engine.copies_due = false;
+    engine_unlock();
     while (socket) {
         struct engine_socket *next = socket->next_spare;
 
@@ -150,20 +157,21 @@ static void close_copies(struct engine_socket *socket)
     }
 }
 
+static int count_missing(void)
+{
+    int missing;
+
+    engine_lock();
+    missing = spares_due() ? engine.spares_target - engine.spares_count : 0;
+    engine_unlock();
+    return missing;
+}
+
 /* Descriptors may be short for a while, so it is tried again when spares are missed again. */
 void spares_refill(void)
 {
-    struct engine_socket *taken;
-    int error = 0, missing = 0;
+    int error = 0, missing = count_missing();
 
-    engine_lock();
-    taken = engine.taken;
-    engine.taken = NULL;
-    engine.copies_due = false;
-    if (spares_due())
-        missing = engine.spares_target - engine.spares_count;
-    engine_unlock();
-    close_copies(taken);
     for (int i = 0; !error && i < EACH_TURN && i < missing; i++)
         error = add();
     if (error) {

@@ -48,9 +48,6 @@ enum socket_phase {
  * copy: the program's end in the engine's own table, where it is from being made in advance until the thread's next
  * turn after it is taken (spares.c); -1 = not there.
  *
- * listener: through whose pair it is on its way to the program, with a reference; NULL = it is not,
- * or other processes may fetch it.
- *
  * has_byte: a readiness byte waits in the program's end, or is on its way, and more_bytes others, one for each later
  * edge; has_urgent:
  * one out of band; has_gap: its place behind them. left_some: the program has read since the last edge, and not all.
@@ -63,7 +60,6 @@ struct engine_socket {
     struct engine_socket *next_dirty;
     struct engine_socket *next, *previous; /* all that are not free */
     struct engine_socket *next_spare;
-    struct engine_socket *listener;
 
     pthread_mutex_t send_lock, receive_lock;
 
@@ -73,7 +69,6 @@ struct engine_socket {
     atomic_int copy;
     _Atomic uint64_t inode;
     bool dirty;
-    bool delivered;    /* the program has it: an accepted one may not have been fetched */
     atomic_bool spare; /* made in advance, and not taken yet */
     bool resets;       /* the last close is a RST */
     atomic_bool inet6; /* engine_set_inet6() */
@@ -111,7 +106,7 @@ struct early_options {
 #define SOCKET_DEAD (UINT64_C(1) << 31)
 #define SOCKET_REFS (SOCKET_DEAD - 1)
 
-/* A connection that is being accepted, with a reference to its socket, and the program's end. */
+/* A connection that goes through a listener's pair, with a reference to its socket, and the program's end. */
 struct offered {
     struct engine_socket *listener, *socket;
     int fd;
@@ -321,9 +316,10 @@ void spares_fork_child(void);
 struct engine_socket *spares_pop(void);
 
 /* On the engine's thread: hears that there were not enough; knows, under the lock, whether there is something to do;
- * closes the copies of those that were taken, and makes some. */
+ * closes the copies of those that were taken; makes some. */
 void spares_short(void);
 bool spares_due(void);
+void spares_close_copies(void);
 void spares_refill(void);
 
 /* ---- mirror.c: the pair of each socket. Under the lock. ---- */
@@ -380,6 +376,10 @@ struct engine_socket *socket_new(void);
  * negative errno. */
 int socket_make(struct engine_socket **socket, int *program_end);
 void socket_release(struct engine_socket *socket);
+
+/* Takes one that was made in advance, or has one made: its descriptor, close-on-exec, or a negative errno. On the
+ * program's thread, without the lock, signals blocked. */
+int socket_open(struct engine_socket **socket);
 
 /* Gives an accepted socket what its listener has. */
 void socket_inherit_extra(struct engine_socket *socket, const struct engine_socket *listener);
@@ -482,18 +482,11 @@ struct engine_socket *foreign_socket(int fd, uint64_t token, struct engine_socke
 
 /* ---- accept.c ---- */
 
-/* Takes waiting connections from the core, to be sent through the listener's pair. On the engine's thread. */
+/* Takes waiting connections from the core, to be sent through the pair of a bridged listener. On the engine's thread. */
 void socket_offer_connections(struct engine_socket *listener);
 
 /* Sends them. On the engine's thread, without the lock. */
 void socket_send_offered(void);
-
-/* It is no longer on its way through a listener's pair. Under the lock. */
-void socket_leave_listener(struct engine_socket *socket);
-
-/* The program's end went away. If it was on its way, accept() had no descriptor left for it: the connection goes back
- * into its listener's queue, as long as somebody listens. Under the lock. */
-void socket_take_back(struct engine_socket *socket);
 
 /* ---- traffic.c: packets between device and core ---- */
 

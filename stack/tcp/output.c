@@ -253,7 +253,8 @@ bool tcp_output(struct utcp_conn *conn, struct utcp_packet *packet)
         chrono_review(conn);
         return false;
     }
-    payload = plan_payload(conn); /* a duplicate that the packet tells of takes of it, but not of the next */
+    payload = plan_payload(
+        conn); /* a duplicate that the packet tells of takes of it, but not of the next */
     write_packet(conn, &plan, packet);
     note_sent(conn, &plan, packet, payload);
     return true;

@@ -69,8 +69,13 @@ void tcp_set_state(struct utcp_conn *conn, enum tcp_state state)
     stack_want_tell(conn);
 }
 
-/* A half-open or not yet accepted child leaves its listener's books. */
-static void leave_listener(struct utcp_conn *conn)
+/* As on Linux, one that ends before it is accepted waits all the same, to tell how. */
+static bool waits_for_accept(const struct utcp_conn *conn)
+{
+    return conn->listener != NULL && list_linked(&conn->accept_link);
+}
+
+void tcp_leave_listener(struct utcp_conn *conn)
 {
     if (conn->listener == NULL)
         return;
@@ -87,7 +92,8 @@ void tcp_finish(struct utcp_conn *conn, int error)
 {
     if (conn->state == TCP_CLOSED)
         return;
-    leave_listener(conn);
+    if (!waits_for_accept(conn))
+        tcp_leave_listener(conn);
     tcp_set_state(conn, TCP_CLOSED);
     tcp_timer_stop_all(conn);
     list_remove(&conn->send_link);

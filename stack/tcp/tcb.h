@@ -419,6 +419,9 @@ uint8_t tcp_state_flags(enum tcp_state state);
 /* The peer is known and both sequence numbers are in step. */
 bool tcp_synchronized(enum tcp_state state);
 
+/* A half-open or not yet accepted child leaves its listener's books. */
+void tcp_leave_listener(struct utcp_conn *conn);
+
 /* The connection is over: leaves the tables, stops the timers, tells the user error (0 = none). */
 void tcp_finish(struct utcp_conn *conn, int error);
 

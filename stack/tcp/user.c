@@ -305,10 +305,13 @@ static void abort_children(struct utcp_conn *listener)
         struct utcp_conn *conn = list_entry(link, struct utcp_conn, all_link);
 
         link = link->next;
-        if (conn->listener == listener) {
+        if (conn->listener != listener)
+            continue;
+        if (conn->state != TCP_CLOSED)
             tcp_output_reset(conn);
-            tcp_finish(conn, 0);
-        }
+        tcp_leave_listener(conn);
+        tcp_finish(conn, 0);
+        stack_reap(conn);
     }
 }
 
@@ -316,10 +319,6 @@ void utcp_accept_undo(struct utcp_conn *listener, struct utcp_conn *conn)
 {
     conn->user = NULL;
     list_remove(&conn->tell_link);
-    if (conn->state == TCP_CLOSED) {
-        stack_reap(conn);
-        return;
-    }
     list_prepend(&listener->accept_queue, &conn->accept_link);
     listener->accept_count++;
     conn->listener = listener;

@@ -249,13 +249,15 @@ static bool can_accept(void *listener)
     return utcp_ready(((struct engine_socket *)listener)->conn) & UTCP_IN;
 }
 
-int engine_accept(int listener_fd, unsigned flags, engine_recvmsg *unused,
-                  struct engine_socket **accepted, struct engine_endpoint *remote)
+int engine_accept(struct engine_socket *named, int listener_fd, unsigned flags,
+                  engine_recvmsg *unused, struct engine_socket **accepted,
+                  struct engine_endpoint *remote)
 {
     bool blocks = !(libc.fcntl(listener_fd, F_GETFL) & O_NONBLOCK);
     struct engine_socket *listener;
     struct utcp_info info;
 
+    (void)named;
     (void)unused;
     world_lock();
     listener = socket_find(listener_fd);

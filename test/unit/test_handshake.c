@@ -66,18 +66,33 @@ static void who_could_not_be_handed_over_stands_in_front_again(void **state)
     drop_sent();
 }
 
-static void who_was_reset_meanwhile_is_gone(void **state)
+static void who_is_reset_before_accept_waits_to_tell_so(void **state)
 {
     struct utcp_conn *conn;
 
     (void)state;
     start_listening(2);
     conn = establish_from(5001);
-    assert_ptr_equal(utcp_accept(world.listener, &world), conn);
     inject(R, 1, 0, 0, 0);
+    assert_int_equal(world.listener->accept_count, 1);
+    assert_ptr_equal(utcp_accept(world.listener, &world), conn);
     utcp_accept_undo(world.listener, conn);
-    assert_int_equal(world.listener->accept_count, 0);
-    assert_int_equal(utcp_ready(world.listener), 0);
+    assert_ptr_equal(utcp_accept(world.listener, &world), conn);
+    assert_int_equal(utcp_take_error(conn), -ECONNRESET);
+    utcp_close(conn, world.now);
+    expect_connections(1);
+}
+
+static void who_is_reset_before_accept_goes_with_the_listener(void **state)
+{
+    (void)state;
+    start_listening(2);
+    establish_from(5001);
+    inject(R, 1, 0, 0, 0);
+    utcp_close(world.listener, world.now);
+    world.listener = NULL;
+    expect_nothing();
+    expect_connections(0);
 }
 
 /* RFC 9293 figure 7. */
@@ -677,7 +692,8 @@ int main(int argc, char *argv[])
         TEST(connecting_takes_three_segments),
         TEST(listening_takes_three_segments),
         TEST(who_could_not_be_handed_over_stands_in_front_again),
-        TEST(who_was_reset_meanwhile_is_gone),
+        TEST(who_is_reset_before_accept_waits_to_tell_so),
+        TEST(who_is_reset_before_accept_goes_with_the_listener),
         TEST(syns_that_cross_open_one_connection),
         TEST(the_window_of_a_crossing_syn_ack_is_not_scaled),
         TEST(a_crossed_syn_is_acknowledged_by_a_bare_ack_as_well),

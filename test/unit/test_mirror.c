@@ -25,8 +25,7 @@ static int open_pair(void **state)
         .snd_limit = 4096,
         .notsent_lowat = UINT32_MAX,
     };
-    mirrored =
-        (struct engine_socket){.conn = &conn, .phase = SOCKET_ACTIVE, .life = 1, .delivered = true};
+    mirrored = (struct engine_socket){.conn = &conn, .phase = SOCKET_ACTIVE, .life = 1};
     engine.epoll = epoll_create1(EPOLL_CLOEXEC);
     assert_true(engine.epoll >= 0);
     assert_int_equal(mirror_open(&mirrored, &program_end), 0);
@@ -55,6 +54,7 @@ static void synchronize(void)
 {
     mirror_sync(&mirrored);
     mirror_send_announced();
+    mirror_close_ends();
 }
 
 /* What the engine's thread sees of its end. */
