@@ -40,8 +40,7 @@ static uint32_t recount(const struct flight *flight, const struct sent_queue *qu
     return total;
 }
 
-/* That no number is in two places follows: all together there are as many as are outstanding, and
- * none is found twice. */
+/* All together there are as many as are outstanding. That none is in two places the simulator sees. */
 static const char *check_flight(const struct utcp_conn *conn)
 {
     const struct flight *flight = &conn->flight;

@@ -67,12 +67,13 @@ struct app {
  *
  * iss       of each host's SYN, by which an incarnation of a connection is known
  * next      a pair that uses the same ports again when this one is done, NULL = none; and back
+ * reneged   a host has dropped what it had told by SACK
  * pause_ns  how long after its predecessor it begins
  */
 struct pair {
     int index;
     int opener;
-    bool simultaneous, polite;
+    bool simultaneous, polite, reneged;
     uint16_t ports[2]; /* by host; 0 = not known yet */
     uint32_t patterns[2];
     tcp_seq iss[2];

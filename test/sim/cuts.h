@@ -29,6 +29,7 @@
     X(windows, "a box on the way that keeps windows small")      \
     X(odd_mtu, "devices with another MTU than Ethernet's")       \
     X(forgery, "forged segments")                                \
+    X(reneging, "receivers that drop what they have SACKed")     \
     X(uncut, "big packets")                                      \
     X(vouching, "a device's word for checksums")                 \
     X(holding, "packets that the device holds on to")            \

@@ -201,6 +201,31 @@ static bool miscount(struct world *world, struct utcp_conn *conn)
     return true;
 }
 
+static bool forget_retransmission(struct world *world, struct utcp_conn *conn)
+{
+    struct flight *flight = &conn->flight;
+
+    (void)world;
+    for (uint32_t i = 0; i < flight->log.count; i++) {
+        if (flight_item(flight, &flight->log, i)->resent) {
+            flight_item(flight, &flight->log, i)->resent = false;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool mistake_time(struct world *world, struct utcp_conn *conn)
+{
+    struct flight *flight = &conn->flight;
+
+    (void)world;
+    if (flight->log.count == 0)
+        return false;
+    flight_item(flight, &flight->log, 0)->at++;
+    return true;
+}
+
 static bool forget_timer(struct world *world, struct utcp_conn *conn)
 {
     (void)world;
@@ -317,6 +342,12 @@ const struct plant *plant_at(size_t i)
         {.name = "a scoreboard that believes what nobody said",
          .sentence = "what is held to be SACKed is with the peer",
          .in_stack = sack_falsely},
+        {.name = "a retransmission that is taken for the first",
+         .sentence = "what went twice is known to have gone twice",
+         .in_stack = forget_retransmission},
+        {.name = "a wrong time",
+         .sentence = "what is in flight has the time when it was sent last",
+         .in_stack = mistake_time},
         {.name = "a timer that is forgotten",
          .sentence = "data in flight means that the retransmission timer runs",
          .in_stack = forget_timer},

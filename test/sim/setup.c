@@ -216,6 +216,11 @@ static void draw_host(struct world *world, int index, uint64_t seed)
     /* Not before all that is there: what cannot be made tells nothing. */
     host->no_memory = rng_chance(&host->rng, 100) ? rng_magnitude(&host->rng, 100) : 0;
     host->no_memory *= !world->cuts->without[FAULT_memory];
+    host->renege_every =
+        rng_chance(&host->rng, 100) ? rng_between(&host->rng, UTCP_MSEC, UTCP_SEC) : 0;
+    host->renege_every *= !world->cuts->without[FAULT_reneging];
+    if (host->renege_every > 0)
+        world_schedule(world, EVENT_RENEGE, index, host->renege_every);
     if (host->forge_every > 0)
         world_schedule(world, EVENT_FORGE, index, host->forge_every);
     if (host->mtu_every > 0)

@@ -48,13 +48,17 @@ static struct flow *add_flow(struct world *world, int host)
         if (watch->flows[host] == NULL)
             abort();
     }
+    watch->flows[host][watch->count[host]] = (struct flow){0};
     return &watch->flows[host][watch->count[host]++];
 }
 
 void watch_free(struct watch *watch)
 {
-    for (int host = 0; host < HOSTS; host++)
+    for (int host = 0; host < HOSTS; host++) {
+        for (size_t i = 0; i < watch->count[host]; i++)
+            board_free(&watch->flows[host][i].board);
         free(watch->flows[host]);
+    }
 }
 
 /* A SYN with a number that is new begins the flow anew. */
@@ -70,6 +74,7 @@ static void begin_flow(struct world *world, int host, struct flow *flow, const s
         .offers_scale = segment->options.has_wscale,
         .shift = segment->options.wscale,
         .pair = pair_of(world, host, segment, peer),
+        .board = {.sent = flow->board.sent, .room = flow->board.room},
     };
 }
 
@@ -189,7 +194,7 @@ static bool parse(const uint8_t *bytes, size_t len, bool verify, struct tcp_segm
 }
 
 const char *watch_sent(struct world *world, int host, const uint8_t *bytes, size_t len, bool whole,
-                       struct tcp_segment *segment)
+                       utcp_time now, struct tcp_segment *segment)
 {
     struct flow *flow, *peer;
 
@@ -218,6 +223,7 @@ const char *watch_sent(struct world *world, int host, const uint8_t *bytes, size
         return "no segment is longer than the peer's MSS";
     if (world->answering && segment_len(segment) == 0)
         return "a pure ACK in the window is not answered with an ACK";
+    board_note(&flow->board, segment, now);
     return check_segment(flow, peer, host, segment);
 }
 

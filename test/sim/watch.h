@@ -7,6 +7,8 @@
 #ifndef SIM_WATCH_H
 #define SIM_WATCH_H
 
+#include "board.h"
+#include "utcp.h"
 #include "wire/tcp.h"
 
 struct pair;
@@ -16,7 +18,7 @@ struct world;
  * What one host has said of one connection. edge is the right edge it has advertised, end the
  * highest number it has sent, ack its last acknowledgment number. pair is whose connection it is: an
  * incarnation that used the same ports is another one. NULL = nobody's that we know. scaled says that
- * its peer has offered to scale windows, too.
+ * its peer has offered to scale windows, too. board has all that it sent and that is not acknowledged.
  */
 struct flow {
     uint16_t port, peer_port;
@@ -26,6 +28,7 @@ struct flow {
     uint8_t shift;
     uint16_t mss;
     const struct pair *pair;
+    struct board board;
 };
 
 struct watch {
@@ -33,10 +36,10 @@ struct watch {
     size_t count[2], room[2];
 };
 
-/* A segment leaves a host. whole says that its TCP checksum must be right. Returns the sentence
+/* A segment leaves a host, whose clock shows now. whole says that its TCP checksum must be right. Returns the sentence
  * that is not true, NULL = all are. */
 const char *watch_sent(struct world *world, int host, const uint8_t *bytes, size_t len, bool whole,
-                       struct tcp_segment *segment);
+                       utcp_time now, struct tcp_segment *segment);
 
 /* True when the packet is nothing but an acknowledgment, up to date and inside the window of the
  * host it comes to: such a one must not be answered with another. */

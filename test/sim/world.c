@@ -157,7 +157,7 @@ static void transmit(struct host *host, uint8_t *bytes, size_t len, unsigned fla
         return;
     }
     plant_in_packet(world, host->index, bytes, len);
-    broken = watch_sent(world, host->index, bytes, len, flags == 0, &segment);
+    broken = watch_sent(world, host->index, bytes, len, flags == 0, host_now(host), &segment);
     if (flags == 0 && rng_chance(&host->rng, host->vouched))
         flags = UTCP_INPUT_CSUM_OK;
     hash_bytes(world, (const uint8_t *)&world->now, sizeof(world->now));
@@ -331,13 +331,28 @@ static bool is_there(const struct utcp_conn *conn, const struct range *range)
            (conn->fin_seen && range->to == conn->fin_seq + 1);
 }
 
-/* The scoreboard against the truth. */
+/* The scoreboard against what was seen of it on the wire. */
+static void check_transmissions(struct world *world, const struct app *app)
+{
+    const struct pair *pair = app->pair;
+    struct flow *flow =
+        watch_find(world, app->host, pair->ports[app->host], pair->ports[!app->host]);
+    const char *broken;
+
+    if (app->conn == NULL || flow == NULL || flow->pair != pair)
+        return;
+    broken = board_check(&flow->board, app->conn);
+    if (broken != NULL)
+        world_fail(world, broken);
+}
+
+/* And against the truth. */
 static void check_scoreboard(struct world *world, const struct app *app)
 {
     const struct app *peer = app->pair->apps[!app->host];
     const struct ranges *sacked;
 
-    if (app->conn == NULL || peer == NULL || peer->conn == NULL ||
+    if (app->conn == NULL || peer == NULL || peer->conn == NULL || app->pair->reneged ||
         peer->conn->irs != app->conn->iss)
         return;
     sacked = &app->conn->flight.sacked;
@@ -350,6 +365,7 @@ static void check_scoreboard(struct world *world, const struct app *app)
 static void check_app(struct world *world, const struct app *app)
 {
     check_window(world, app);
+    check_transmissions(world, app);
     check_scoreboard(world, app);
 }
 
@@ -423,6 +439,27 @@ static void packet_arrives(struct host *host, struct packet *packet)
     world->answering = false;
 }
 
+#define RENEGED_MOST 100
+
+static void renege(struct host *host)
+{
+    struct world *world = host->world;
+
+    for (int i = 0; i < world->app_count; i++) {
+        struct app *app = &world->apps[i];
+
+        if (app->host != host->index || app->conn == NULL || app->conn->out_of_order.count == 0)
+            continue;
+        app->conn->out_of_order.count = 0;
+        app->pair->reneged = true;
+        world_note(world, app, "drops what lies beyond holes", 0, 0);
+    }
+    /* For ever would be a peer that takes nothing but what comes in order. */
+    if (!world_done(world) && ++host->reneged < RENEGED_MOST)
+        world_schedule(world, EVENT_RENEGE, host->index,
+                       world->now + rng_between(&host->rng, 1, 2 * host->renege_every));
+}
+
 static void unlisten(struct host *host)
 {
     utcp_close(host->listener, host_now(host));
@@ -451,6 +488,9 @@ static void happen(struct world *world, const struct event *event)
         break;
     case EVENT_UNLISTEN:
         unlisten(host);
+        break;
+    case EVENT_RENEGE:
+        renege(host);
         break;
     }
     check(world);

@@ -36,6 +36,7 @@ enum event_kind {
     EVENT_FORGE, /* somebody sends the host a segment in its peer's name */
     EVENT_MTU,   /* its device gets another MTU */
     EVENT_UNLISTEN,
+    EVENT_RENEGE, /* it drops what lies beyond holes, as it may: RFC 2018 section 8 */
 };
 
 struct event {
@@ -54,6 +55,7 @@ struct event {
  * no_memory    permille of allocations that fail
  * live_bytes   that the stack has from the allocator now
  * forge_every  the mean time between forged segments, 0 = none come; so many came
+ * renege_every the mean time between drops of what lies beyond holes, 0 = it keeps that; so many were
  * mtu_every    the time between changes of its device's MTU, 0 = it has none
  * unlisten_at  when its listener closes, UTCP_NEVER = at the end
  * held         a packet whose utcp_output_done() is put off until the next is fetched
@@ -68,8 +70,8 @@ struct host {
     struct utcp_config config;
     struct utcp_stack *stack;
     struct utcp_conn *listener;
-    utcp_time accept_delay, forge_every, mtu_every, unlisten_at;
-    uint64_t forged;
+    utcp_time accept_delay, forge_every, renege_every, mtu_every, unlisten_at;
+    uint64_t forged, reneged;
     struct utcp_packet held;
     bool holding;
 };
