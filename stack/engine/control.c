@@ -244,7 +244,9 @@ static void serve_socket(void)
     int fd = -1;
 
     reply.result = socket_make(&reply.socket, &fd);
+    engine_lock();
     spares_short();
+    engine_unlock();
     hand_over(&reply, fd);
 }
 

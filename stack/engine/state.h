@@ -153,7 +153,7 @@ struct engine {
     int epoll;
     int control;
     int desk; /* where other processes ask, -1 = nowhere */
-    int thread_id;
+    atomic_int thread_id;
     int spares_target;      /* how many sockets to have in advance */
     unsigned spares_missed; /* how often there was none */
     int link;               /* tells of changes of the interface, -1 = nobody does */
@@ -315,8 +315,8 @@ void spares_fork_child(void);
 /* One that waits; NULL = there is none. Its copy is the program's end. Under the lock. */
 struct engine_socket *spares_pop(void);
 
-/* On the engine's thread: hears that there were not enough; knows, under the lock, whether there is something to do;
- * closes the copies of those that were taken; makes some. */
+/* On the engine's thread: hears that there were not enough; knows whether there is something to do (both under the lock);
+ * closes the copies of those that were taken; makes some (without). */
 void spares_short(void);
 bool spares_due(void);
 void spares_close_copies(void);
