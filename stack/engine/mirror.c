@@ -360,6 +360,26 @@ static void take_first_byte(const struct engine_socket *socket, int fd)
     }
 }
 
+bool mirror_promise_byte(struct engine_socket *socket)
+{
+    bool simple = socket->has_byte && !socket->byte_on_way && !socket->more_bytes &&
+                  !socket->shut && !socket->has_urgent && !socket->has_gap && socket->end >= 0 &&
+                  !socket->bridged;
+
+    if (simple)
+        socket->has_byte = false;
+    return simple;
+}
+
+/* What comes meanwhile has another byte announced: one of the two is taken, and one shows. */
+void mirror_take_promised(const struct engine_socket *socket, int fd)
+{
+    char byte;
+
+    if (mirror_is(socket, fd))
+        sys_recv(fd, &byte, sizeof byte, MSG_DONTWAIT);
+}
+
 void mirror_take_bytes(struct engine_socket *socket, int fd)
 {
     take_more_bytes(socket, fd);

@@ -352,6 +352,11 @@ int mirror_fill(struct engine_socket *socket, int fd);
 /* Takes the readiness bytes out, whatever is left to receive. */
 void mirror_take_bytes(struct engine_socket *socket, int fd);
 
+/* The same for the only byte there is, of a socket of which everything is about to be received; but the byte itself is
+ * taken by mirror_take_promised(), without the lock. False when it is not as simple as that. */
+bool mirror_promise_byte(struct engine_socket *socket);
+void mirror_take_promised(const struct engine_socket *socket, int fd);
+
 /* Takes the readiness byte out if nothing is left to receive. -EBADF likewise. */
 int mirror_take(struct engine_socket *socket, int fd);
 

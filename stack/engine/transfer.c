@@ -46,6 +46,16 @@ static size_t cursor_run(const struct cursor *cursor)
     return cursor->count > 0 ? cursor->iov->iov_len - cursor->offset : 0;
 }
 
+/* All that there are. */
+static size_t cursor_left(const struct cursor *cursor)
+{
+    size_t left = 0;
+
+    for (int i = 0; i < cursor->count; i++)
+        left += cursor->iov[i].iov_len;
+    return left - cursor->offset;
+}
+
 static void cursor_advance(struct cursor *cursor, size_t len)
 {
     cursor->offset += len;
@@ -219,6 +229,7 @@ static ssize_t receive_locked(struct engine_socket *socket, int fd, struct curso
     long waiting;
 
     do {
+        bool takes_byte;
         size_t len;
 
         waiting = engine.gone ? -EPIPE : receive_data(socket, fd, data);
@@ -226,8 +237,12 @@ static ssize_t receive_locked(struct engine_socket *socket, int fd, struct curso
             waiting = -EFAULT;
         if (waiting <= 0)
             break;
+        takes_byte = !(flags & ENGINE_PEEK) && cursor_left(cursor) >= (size_t)waiting &&
+                     mirror_promise_byte(socket);
         begin_copy(socket);
         len = copy(cursor, data, direction);
+        if (takes_byte)
+            mirror_take_promised(socket, fd);
         end_copy(socket);
         received += (ssize_t)len;
         if ((flags & ENGINE_PEEK) || engine.gone)
