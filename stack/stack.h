@@ -85,6 +85,7 @@ struct utcp_stack {
     struct list to_tell;
     struct list holders;
     size_t holder_count;
+    size_t send_ring_bytes; /* of all connections' send buffers */
     struct spare_rings spare_rings;
     struct reply replies[REPLIES_MAX]; /* a queue: first, count */
     size_t replies_first, replies_count;

@@ -26,9 +26,10 @@
 
 #define SEGMENTS_LEAST 10
 
-/* Linux's usual bound of a send buffer (tcp_wmem), and twice what a link of 100 Gbit/s holds for each nanosecond of the
- * round trip. */
+/* Linux's usual bound of a send buffer (tcp_wmem), here of all together, what each may have anyway, and twice what
+ * a link of 100 Gbit/s holds for each nanosecond of the round trip. */
 #define SEND_USUALLY (4u << 20)
+#define SEND_EACH (512u << 10)
 #define BYTES_EACH_NS 25
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
@@ -119,6 +120,7 @@ bool buffers_allocate_send(struct utcp_conn *conn)
         conn->snd_limit = old > 0 && old < conn->snd_limit ? (uint32_t)old : conn->snd_limit;
         return old > 0;
     }
+    conn->stack->send_ring_bytes += size - old;
     conn->snd_retired = conn->snd_buf.data;
     conn->snd_retired_bytes = old;
     ring_move(&conn->snd_buf, memory, size, conn->snd_buf.len);
@@ -251,13 +253,20 @@ static uint32_t segment_cost(const struct utcp_conn *conn)
     return (uint32_t)ring_size_for(conn->mss + SEGMENT_OVERHEAD) + SEGMENT_COST;
 }
 
+static uint64_t max_u64(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 /* More than what is usual helps on long paths only. On short ones it takes the bytes out of the processor's caches
- * before they are sent. */
+ * before they are sent, and all connections share these. */
 static uint64_t send_most(const struct utcp_conn *conn)
 {
     uint64_t path = min_u64(conn->rtt.min, UTCP_SEC) * BYTES_EACH_NS;
+    uint64_t others = conn->stack->send_ring_bytes - conn->snd_buf.size;
+    uint64_t rest = others < SEND_USUALLY ? SEND_USUALLY - others : 0;
 
-    return min_u64(conn->stack->settings.snd_buf_max, path > SEND_USUALLY ? path : SEND_USUALLY);
+    return min_u64(conn->stack->settings.snd_buf_max, max_u64(path, max_u64(rest, SEND_EACH)));
 }
 
 static void expand_send(struct utcp_conn *conn)

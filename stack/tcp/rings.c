@@ -68,6 +68,8 @@ void rings_free_spare(struct utcp_stack *stack)
 
 static void drop(struct utcp_conn *conn, struct ring *ring)
 {
+    if (ring == &conn->snd_buf)
+        conn->stack->send_ring_bytes -= ring->size;
     rings_free(conn->stack, ring->data, ring->size);
     *ring = (struct ring){0};
 }
