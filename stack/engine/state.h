@@ -166,8 +166,7 @@ struct engine {
     unsigned offered_count;
     /* Of leaders; guesses only. */
     size_t batch_bytes;        /* read in one go */
-    atomic_bool streams;       /* the last packet was a full one, or larger */
-    atomic_uint looks_in_vain; /* for the next one, in a row ... */
+    atomic_uint looks_in_vain; /* for the next packet, in a row ... */
     atomic_uint looks_skipped; /* ... and how many are left out */
     bool doubts;               /* ... but it was a leader's to read */
     utcp_time tick_at;         /* when to look at the leader again */

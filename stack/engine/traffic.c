@@ -133,7 +133,6 @@ static void note_arrival(size_t len, utcp_time now)
 {
     engine.last_input = now;
     engine.batch_bytes += len;
-    engine.streams = len >= engine.device.mtu_bytes;
 }
 
 /* Where the next packet's text belongs, if it is what the core expects. Not where somebody wants to see the
