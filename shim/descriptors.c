@@ -99,6 +99,7 @@ static bool find(int fd, bool adopting, struct engine_socket **socket)
     *socket = NULL;
     process_notice_fork();
     while (place != NULL && (seen = atomic_load(place)) != NULL) {
+        engine_exec_interrupted();
         if (engine_is_inherited(seen)) {
             if (adopting && process_is_ours()) {
                 adopt(fd, place, seen);

@@ -180,3 +180,10 @@ print(s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), s.getpeername()[1])
     done
     kill "$server"
 }
+
+@test "a signal handler may use sockets while its thread executes a program" {
+    start server socat TCP-LISTEN:5000,fork,reuseaddr EXEC:cat
+    wait_until 10 kernel_listens 5000
+    run -0 ours timeout 60 "$BUILD/test/programs/handler" $KERNEL 5000
+    kill "$server"
+}

@@ -67,10 +67,12 @@ void engine_farewell(void);
 /*
  * Around exec(): when it succeeds, what is left to do for this process's connections is done by a keeper. When it
  * fails and engine_exec_begin() was true, engine_exec_failed() must follow; nothing has happened then. Nothing of
- * the engine may be called in between.
+ * the engine may be called in between, but by a signal handler after engine_exec_interrupted(): then all goes on before
+ * the program is executed, or not.
  */
 bool engine_exec_begin(void);
 void engine_exec_failed(void);
+void engine_exec_interrupted(void);
 
 /* True for a descriptor in the program's table that is the engine's and must not be seen, closed or
  * replaced by the program. Cheap. */

@@ -232,7 +232,9 @@ void keeper_park(void)
         sys_call(SYS_futex, (long)&engine.parked, FUTEX_WAIT_PRIVATE, 1, 0, 0, 0);
 }
 
-/* No thread is to be in the middle of anything when exec() ends it: the engine's waits, and the lock is held. */
+/* No thread is to be in the middle of anything when exec() ends it: the engine's waits, and the lock is held. (Should a
+ * signal handler use a socket or end the process before that, all goes on, and if exec() then meets a thread in the
+ * core, its connections are reset.) */
 bool engine_exec_begin(void)
 {
     uint64_t signals;
@@ -246,6 +248,7 @@ bool engine_exec_begin(void)
         return false;
     }
     engine_lock();
+    engine.executing = pthread_self();
     engine.exec_holds = true;
     /* The program that is executed would inherit what is blocked. */
     sys_block_signals(signals);
@@ -256,11 +259,20 @@ void engine_exec_failed(void)
 {
     uint64_t signals = sys_block_signals(UINT64_MAX);
 
-    engine.exec_holds = false;
+    if (!atomic_exchange(&engine.exec_holds, false)) {
+        sys_block_signals(signals);
+        return;
+    }
     engine_unlock();
     atomic_store(&engine.parked, 0);
     sys_call(SYS_futex, (long)&engine.parked, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
     sys_block_signals(signals);
+}
+
+void engine_exec_interrupted(void)
+{
+    if (engine.exec_holds && pthread_equal(engine.executing, pthread_self()))
+        engine_exec_failed();
 }
 
 /* ---- the farewell ---- */
@@ -308,6 +320,7 @@ void engine_farewell(void)
     log_flush();
     if (!first)
         return;
+    engine_exec_interrupted();
     signals = sys_block_signals(UINT64_MAX);
     engine.leaving = pthread_self();
     control_call(CONTROL_FAREWELL, NULL, NULL);

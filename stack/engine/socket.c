@@ -362,6 +362,7 @@ int engine_socket_open(unsigned flags, struct engine_socket **socket)
 
     tell_trouble();
     log_flush();
+    engine_exec_interrupted();
     signals = sys_block_signals(UINT64_MAX);
     fd = engine.gone ? -EPIPE : control_start();
     if (fd >= 0)

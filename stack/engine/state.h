@@ -11,7 +11,8 @@
  *	struct engine_socket		under the lock, but for `life` (atomic)
  *
  * Lock order: control_lock, then a socket's send_lock or receive_lock, then the engine's lock. All of
- * them are taken with every signal blocked, so that a signal handler may call the engine. No user data
+ * them are taken with every signal blocked, so that a signal handler may call the engine; around exec(), where signals are
+ * as the program has them, a handler that does gives the engine's back first. No user data
  * is copied and no packet is read or written under the engine's lock.
  */
 #ifndef UTCP_ENGINE_STATE_H
@@ -149,7 +150,8 @@ struct engine {
     bool finished;           /* at the farewell: the keeper has nothing to do */
     bool alone;              /* the keeper is: no lock is needed */
     atomic_int parked;       /* the thread waits for the outcome of an exec() */
-    bool exec_holds;         /* the lock is held by a thread that is executing a program */
+    atomic_bool exec_holds;  /* the lock is held by ... */
+    pthread_t executing;     /* ... this thread, which is executing a program, signals open */
     int epoll;
     int control;
     int desk; /* where other processes ask, -1 = nowhere */

@@ -93,6 +93,10 @@ bool engine_exec_begin(void)
     return false;
 }
 
+void engine_exec_interrupted(void)
+{
+}
+
 void engine_exec_failed(void)
 {
 }
