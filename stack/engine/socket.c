@@ -39,7 +39,8 @@ struct engine_socket *socket_new(void)
     memset((char *)socket + sizeof socket->life, 0, sizeof *socket - sizeof socket->life);
     pthread_mutex_init(&socket->send_lock, NULL);
     pthread_mutex_init(&socket->receive_lock, NULL);
-    socket->end = socket->copy = -1;
+    socket->end = -1;
+    socket->copy = -1;
     socket->token = engine.token;
     socket->next = engine.sockets;
     if (socket->next)

@@ -9,7 +9,8 @@
 
 enum {
     PATIENCE_S = 60,
-    SPARE_SOCKETS = 32, /* both ends of those that the engine may have ready by then, in its table */
+    SPARE_SOCKETS =
+        32, /* both ends of those that the engine may have ready by then, in its table */
 };
 
 static long count_entries(const char *path)
