@@ -15,17 +15,18 @@
 
 load lib
 
-readonly DEVICES=10
+readonly DEVICES=12
 readonly LINKS=(
     'delay 2ms loss 1% seed 1'
     'delay 2ms loss 5% seed 2'
     'loss 20% seed 3'
     'delay 2ms loss 5% burst 4 seed 4'
     'delay 5ms reorder 30% limit 20000 seed 5'
+    'delay 2ms loss 1% seed 6'
 )
-readonly DOWN=('' '' ' dir in' '' '')
-readonly SETTINGS=('' '' ',timestamps=0' '' '')
-readonly NAMES=('1 % loss' '5 % loss' '20 % loss' '5 % loss in bursts of 4' '30 % reordering')
+readonly DOWN=('' '' ' dir in' '' '' '')
+readonly SETTINGS=('' '' ',timestamps=0' '' '' ',sack=0')
+readonly NAMES=('1 % loss' '5 % loss' '20 % loss' '5 % loss in bursts of 4' '30 % reordering' '1 % loss without SACK')
 
 setup_file() {
     local i
@@ -56,8 +57,9 @@ setup() {
 
 # over I IMPAIRMENT COMMAND...
 over() {
-    local began=${EPOCHREALTIME/.}
-    UTCP_IMPAIR=$2 UTCP_SET=rto_min=10ms,rto_max=1s${SETTINGS[$1]} UTCP_LOG=summary \
+    local began=${EPOCHREALTIME/.} capture=
+    if [[ $1 == 4 ]]; then capture=reordered-%p.pcapng; fi
+    UTCP_IMPAIR=$2 UTCP_SET=rto_min=10ms,rto_max=1s${SETTINGS[$1]} UTCP_LOG=summary UTCP_PCAP=$capture \
         ours "${@:3}" || return
     echo "$(((${EPOCHREALTIME/.} - began) / 1000)) ms"
 }
@@ -93,6 +95,20 @@ finishes() {
     finishes 3
 }
 
-@test "20 megabytes each way under 30 % reordering" {
+# sent_again FILE: how many segments of text in the second half of a capture have a number that was sent before.
+sent_again() {
+    tshark -n -r "$1" -Y 'tcp.dstport == 80 && tcp.len > 0' -T fields -e tcp.seq 2>/dev/null | awk '
+        { again[NR] = ($1 in sent); sent[$1] }
+        END { for (i = int(NR / 2); i <= NR; i++) count += again[i]; print count + 0 }'
+}
+
+@test "20 megabytes each way under 30 % reordering, and nothing goes again once RACK knows the link" {
     finishes 4
+    for capture in reordered-*.pcapng; do
+        assert_equal "$(sent_again "$capture")" 0
+    done
+}
+
+@test "20 megabytes each way under 1 % loss without SACK" {
+    finishes 5
 }
