@@ -362,9 +362,11 @@ static void take_first_byte(const struct engine_socket *socket, int fd)
 
 bool mirror_promise_byte(struct engine_socket *socket)
 {
+    /* Behind the last byte there is an end to show, for which this one has to stay. */
+    bool ends = utcp_ready(socket->conn) & (UTCP_RDHUP | UTCP_HUP | UTCP_ERR);
     bool simple = socket->has_byte && !socket->byte_on_way && !socket->more_bytes &&
                   !socket->shut && !socket->has_urgent && !socket->has_gap && socket->end >= 0 &&
-                  !socket->bridged;
+                  !socket->bridged && !ends;
 
     if (simple)
         socket->has_byte = false;
