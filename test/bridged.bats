@@ -326,7 +326,8 @@ echo_server() {
 @test "under load, with threads, no byte is lost or repeated when a socket is bridged" {
     echo_server
     for seed in 1 2 3; do
-        run -0 handover 32 4 $seed
+        run handover 32 4 $seed
+        assert_success
         assert_output 'all bytes in order'
     done
     kill "$echo_server"
@@ -335,7 +336,8 @@ echo_server() {
 @test "nor over a bad link" {
     echo_server
     for seed in 4 5 6; do
-        UTCP_IMPAIR="seed $seed delay 5ms 2ms loss 1% reorder 10%" run -0 handover 24 1 $seed
+        UTCP_IMPAIR="seed $seed delay 5ms 2ms loss 1% reorder 10%" run handover 24 1 $seed
+        assert_success
         assert_output 'all bytes in order'
     done
     kill "$echo_server"
