@@ -187,3 +187,26 @@ print(s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), s.getpeername()[1])
     run -0 ours timeout 60 "$BUILD/test/programs/handler" $KERNEL 5000
     kill "$server"
 }
+
+@test "a library that is loaded with RTLD_DEEPBIND does not pass us by" {
+    run -0 ours python3 -c '
+import ctypes, os, socket, sys
+library = ctypes.CDLL(sys.argv[1], mode=os.RTLD_DEEPBIND | os.RTLD_NOW)
+s = socket.socket(fileno=library.connect_to(sys.argv[2].encode(), 80))
+print(s.getsockname()[0])' "$BUILD/test/programs/libbound.so" $KERNEL
+    assert_output $STACK
+}
+
+@test "a program has a connection as its input, output and errors" {
+    start_ours server python3 -c '
+import socket, subprocess
+with socket.create_server(("0.0.0.0", 5000)) as listener:
+    connection, _ = listener.accept()
+    subprocess.run(["sh", "-c", "read line; echo got $line; echo but >&2; ls /nonexistent"],
+                   stdin=connection, stdout=connection, stderr=connection)'
+    wait_until 20 inside sh -c "echo hello | nc -N $STACK 5000 >answer"
+    wait "$server"
+    assert_equal "$(head -n 2 answer)" $'got hello\nbut'
+    run -0 grep -c nonexistent answer
+    assert_output 1
+}
