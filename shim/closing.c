@@ -47,7 +47,7 @@ int close(int fd)
         linger(socket);
     descriptors_clear(fd);
     int done = libc.close(fd);
-    if (socket != NULL)
+    if (socket != NULL && process_is_ours())
         engine_closed(socket);
     return done;
 }

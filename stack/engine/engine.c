@@ -453,6 +453,7 @@ void engine_catch_up(void)
     do {
         count = wait_events(events, 0);
         handle(events, count);
+        mirror_close_ends();
     } while (count == EVENTS);
 }
 

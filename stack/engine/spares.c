@@ -51,8 +51,10 @@ static void push(struct engine_socket *socket)
     engine.spares_count++;
 }
 
+/* With a reference: it may end, and be closed, before the thread has a turn. */
 static void note_taken(struct engine_socket *socket)
 {
+    atomic_fetch_add(&socket->life, 1);
     socket->next_spare = engine.taken;
     engine.taken = socket;
 }
@@ -151,8 +153,8 @@ void spares_close_copies(void)
     while (socket) {
         struct engine_socket *next = socket->next_spare;
 
-        /* Its last close may show from here on, and its memory be another's. */
         sys_close(atomic_exchange(&socket->copy, -1));
+        engine_socket_drop(socket);
         socket = next;
     }
 }
