@@ -309,8 +309,9 @@ handover() {
     ours timeout 280 "$BUILD/test/programs/handover" $KERNEL 5002 "$@"
 }
 
+# Half a second without a byte, as a lost one takes, is no end for it.
 echo_server() {
-    start echo_server socat TCP-LISTEN:5002,reuseaddr,fork,backlog=300 EXEC:cat
+    start echo_server socat -t 240 TCP-LISTEN:5002,reuseaddr,fork,backlog=300 EXEC:cat
     wait_until 10 kernel_listens 5002
 }
 
