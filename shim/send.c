@@ -39,7 +39,7 @@ static int wait_to_send(struct engine_socket *socket, int fd, int flags, struct 
 {
     int waited = wait_allowed(fd, flags) ? wait_writable(socket, fd, limit) : -EAGAIN;
     if (waited < 0)
-        engine_show_full(socket, fd);
+        engine_show_full(socket, fd, false);
     return waited;
 }
 

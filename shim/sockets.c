@@ -138,7 +138,7 @@ static int await_connection(struct engine_socket *socket, int fd, int unfinished
         waited = wait_allowed(fd, 0) ? wait_writable(socket, fd, &limit) : -EAGAIN;
     while (waited == WAIT_READY && status_of(socket).connecting);
     if (waited < 0) {
-        engine_show_full(socket, fd);
+        engine_show_full(socket, fd, false);
         return waited == -EAGAIN ? unfinished : waited;
     }
     int error = engine_take_error(socket);

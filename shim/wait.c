@@ -200,7 +200,7 @@ int wait_writable(struct engine_socket *socket, int fd, struct wait_limit *limit
     waited = lead(socket, fd, ENGINE_TO_SEND, limit);
     if (waited != -EBUSY)
         return waited;
-    waited = engine_show_full(socket, fd);
+    waited = engine_show_full(socket, fd, true);
     if (waited < 0)
         return waited;
     do

@@ -161,7 +161,7 @@ static void answer(struct engine_socket *socket, const struct desk_request *requ
     case DESK_CONNECT:
         reply->result = engine_connect(socket, fd, &request->endpoint);
         if (reply->result == -EINPROGRESS)
-            engine_show_full(socket, fd);
+            engine_show_full(socket, fd, false);
         break;
     case DESK_SHUTDOWN:
         reply->result = engine_shutdown(socket, fd, request->number);

@@ -78,6 +78,7 @@ void engine_go_on_alone(void)
     engine.alone = true;
     engine.gone = false;
     engine.sending = false;
+    engine.writers = 0;
     engine.leader = 0;
     if (engine.stack)
         utcp_expect_end(engine.stack);
@@ -121,10 +122,12 @@ static bool on_engine_thread(void)
 }
 
 /* What has come up is sent by this thread, so that the engine's need not be woken for it. When that is up, as while a
- * program waits for events, it sends, and the program goes on. */
+ * program waits for events, it sends, and the program goes on; but not while somebody writes much. */
 static void send_here(const struct engine_socket *led, unsigned taken)
 {
-    bool here = (engine.asleep || engine.yields) && !on_engine_thread();
+    bool here = (engine.asleep || engine.yields || engine.wrote_much) && !on_engine_thread();
+
+    engine.wrote_much = false;
 
     if (!here || !engine.direct || engine.stalled || engine.gone || !traffic_may_send())
         return;

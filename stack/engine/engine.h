@@ -196,8 +196,9 @@ ssize_t engine_send(struct engine_socket *socket, int fd, const struct iovec *io
 ssize_t engine_receive(struct engine_socket *socket, int fd, const struct iovec *iov, int iov_count,
                        unsigned flags);
 
-/* Makes the descriptor show that there is no room to send, until there is. For who does not wait in engine_lead(). */
-int engine_show_full(struct engine_socket *socket, int fd);
+/* Makes the descriptor show that there is no room to send, until there is. For who does not wait in engine_lead(); waits:
+ * in this call, and not for an event. */
+int engine_show_full(struct engine_socket *socket, int fd, bool waits);
 
 /* The urgent byte (MSG_OOB): 1 = it is in *byte, 0 = it will not come any more; -EAGAIN = it is announced;
  * -EINVAL = there is none. */

@@ -70,10 +70,11 @@ struct engine_socket {
     atomic_int copy;
     _Atomic uint64_t inode;
     bool dirty;
-    atomic_bool spare; /* made in advance, and not taken yet */
-    bool resets;       /* the last close is a RST */
-    atomic_bool inet6; /* engine_set_inet6() */
-    bool ending;       /* hung up, but a thread was copying, or about to receive */
+    atomic_bool spare;        /* made in advance, and not taken yet */
+    bool resets;              /* the last close is a RST */
+    atomic_bool writer_waits; /* who writes waits for room in the call, and not for an event */
+    atomic_bool inet6;        /* engine_set_inet6() */
+    bool ending;              /* hung up, but a thread was copying, or about to receive */
     utcp_time hung_up_at;
     atomic_uint readers; /* threads that wait to receive */
     uint8_t copying;     /* threads that copy from or to conn's buffers without the lock */
@@ -132,6 +133,8 @@ struct engine {
     utcp_time retry_at; /* when to try again to hand out connections, and to close */
     atomic_bool gone;   /* after the farewell ... */
     pthread_t leaving;  /* ... which this thread said */
+    unsigned writers;   /* threads that are writing much, and will send it by themselves ... */
+    bool wrote_much;    /* ... and one that has */
     bool sending;       /* a thread is between core and device: frame, packet and cut are its own */
     atomic_bool direct; /* the program's threads may use the device */
 

@@ -397,7 +397,7 @@ static bool send_frames(int fd)
 
 bool traffic_may_send(void)
 {
-    return engine.stack && !engine.sending &&
+    return engine.stack && !engine.sending && !(engine.direct && engine.writers) &&
            (engine.frame_ready || engine.packet_active || utcp_output_pending(engine.stack));
 }
 
@@ -406,7 +406,7 @@ void traffic_transmit(void)
     bool stalled;
 
     engine_lock();
-    if (engine.sending) {
+    if (engine.sending || (engine.direct && engine.writers)) {
         engine_unlock();
         return;
     }

@@ -326,10 +326,11 @@ void engine_leads_no_more(void)
 {
 }
 
-int engine_show_full(struct engine_socket *socket, int fd)
+int engine_show_full(struct engine_socket *socket, int fd, bool waits)
 {
     (void)socket;
     (void)fd;
+    (void)waits;
     return 0;
 }
 
