@@ -130,6 +130,11 @@ END
     cell lighttpd server kernel pass
 }
 
+# worker_but PID: the server has another one, and that one has gone.
+worker_but() {
+    [[ $(pgrep -P "$server") && $(pgrep -P "$server") != *"$1"* ]]
+}
+
 @test "haproxy -W before a web server" {
     start backend python3 -m http.server --bind $KERNEL 8081 >/dev/null 2>&1
     wait_until 20 kernel_listens 8081
@@ -157,8 +162,14 @@ END
     fetches http://$STACK:8001/big
     run -0 inside ab -q -n 1000 -c 10 http://$STACK:8000/small
     refute_line --regexp 'Failed requests: +[1-9]'
+    # The master executes itself anew, and the new worker gets the listeners of the old one.
+    local worker
+    worker=$(pgrep -P "$server")
+    kill -USR2 "$server"
+    wait_until 60 worker_but "$worker"
+    fetches http://$STACK:8000/big
     kill "$backend"
-    cell 'haproxy -W, with splice' server kernel bridged
+    cell 'haproxy -W, with splice, reload' server kernel bridged
 }
 
 @test "memcached" {
