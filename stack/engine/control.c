@@ -244,6 +244,10 @@ static void serve_socket(void)
     int fd = -1;
 
     reply.result = socket_make(&reply.socket, &fd);
+    if (reply.result == -EMFILE) {
+        engine_catch_up(); /* what the program has closed already has a descriptor here still */
+        reply.result = socket_make(&reply.socket, &fd);
+    }
     engine_lock();
     spares_short();
     engine_unlock();
