@@ -9,9 +9,10 @@
  *
  * The loop: read what the device has, let time pass, show the sockets' new readiness, write what
  * the core wants to send; then wait for a descriptor, a deadline or a wake-up. The program's
- * threads call the core themselves, under the one lock, and leave the consequences to the thread:
- * packets, because it holds the device; readiness, because it holds the pairs. They wake it only
- * when it sleeps and there is something to do before it would wake by itself.
+ * threads call the core themselves, under the one lock. They send what comes of it through a duplicate of the
+ * device, and while they wait they read it (lead.c); readiness they leave to the thread, because it holds the
+ * pairs, and all packets where there is impairment or capture. They wake it only when it sleeps and there is
+ * something to do before it would wake by itself.
  *
  * The thread blocks every signal but the two that glibc uses inside itself (cancellation, and
  * setuid() in all threads, which waits for every thread to answer).

@@ -167,7 +167,7 @@ struct engine {
     unsigned announced_count;
     int ends[ENDS_MOST]; /* to be closed */
     unsigned ends_count;
-    struct offered offered[OFFERED_MOST]; /* connections that go to the program */
+    struct offered offered[OFFERED_MOST]; /* connections that go through listeners' pairs */
     unsigned offered_count;
     /* Of leaders; guesses only. */
     size_t batch_bytes;        /* read in one go */
