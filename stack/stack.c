@@ -692,6 +692,18 @@ static bool unfinished(const struct utcp_conn *conn)
     }
 }
 
+static bool had_losses(const struct utcp_conn *conn)
+{
+    return conn->count.retransmits != 0 || conn->count.out_of_order != 0;
+}
+
+static uint64_t linger(const struct utcp_conn *conn)
+{
+    if (conn->state == TCP_FIN_WAIT_2 || (conn->state == TCP_TIME_WAIT && had_losses(conn)))
+        return tcp_fin_again(conn);
+    return 0;
+}
+
 void utcp_population(const struct utcp_stack *stack, struct utcp_population *population)
 {
     *population = (struct utcp_population){.connections = (uint32_t)stack->conns};
@@ -699,6 +711,7 @@ void utcp_population(const struct utcp_stack *stack, struct utcp_population *pop
         const struct utcp_conn *conn = list_entry(link, struct utcp_conn, all_link);
 
         population->unfinished += unfinished(conn);
-        population->half_closed += conn->state == TCP_FIN_WAIT_2;
+        if (population->linger < linger(conn))
+            population->linger = linger(conn);
     }
 }

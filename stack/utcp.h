@@ -519,12 +519,13 @@ const struct utcp_counters *utcp_counters(const struct utcp_stack *stack);
  *
  * connections   all there are
  * unfinished    have data or a FIN that the peer has not acknowledged
- * half_closed   have only the peer's FIN to wait for (FIN-WAIT-2)
+ * linger        ns that a FIN may still take to come: the peer's first, or where segments got lost or came late, one
+ *               that it sends again because our ACK was lost. 0 = nobody waits for us
  */
 struct utcp_population {
     uint32_t connections;
     uint32_t unfinished;
-    uint32_t half_closed;
+    uint64_t linger;
 };
 
 void utcp_population(const struct utcp_stack *stack, struct utcp_population *population);

@@ -84,6 +84,28 @@ sent_hello() {
     inside ss -Htn state established "sport = :5000" | grep -qE '^0 +0 '
 }
 
+@test "a peer whose FIN is lost, and its tail loss probe too, is not left alone with it" {
+    inside nft 'table ip losing { chain out { type filter hook output priority 0;
+        tcp sport 5000 tcp flags & fin == fin numgen inc mod 3 < 2 counter drop; }; }'
+    # It acknowledges ours before it says its own.
+    start server perl -MSocket -e '
+        socket(L, PF_INET, SOCK_STREAM, 0); bind(L, sockaddr_in(5000, INADDR_ANY)) or die $!; listen(L, 1);
+        accept(S, L); while (sysread(S, $_, 10)) {} select(undef, undef, undef, 0.05)'
+    wait_until 10 kernel_listens 5000
+    # shellcheck disable=SC2016
+    ours perl -MSocket -e '
+        socket(S, PF_INET, SOCK_STREAM, 0) or die $!;
+        connect(S, sockaddr_in(5000, inet_aton($ARGV[0]))) or die $!' $KERNEL
+    wait "$server"
+    wait_until 20 nobody_says_fin
+    inside nft list table ip losing | grep -q 'counter packets 2 '
+    inside nft delete table ip losing
+}
+
+nobody_says_fin() {
+    ! inside ss -Htn state last-ack state closing "sport = :5000" | grep -q .
+}
+
 @test "a program killed in the middle of a transfer leaves nobody waiting" {
     for _ in 1 2 3 4 5 6 7 8; do
         start server sh -c 'nc -l 5000 >/dev/null; echo $? >status'

@@ -20,8 +20,9 @@
  *
  * The keeper has an exit signal of none, so that neither wait() nor SIGCHLD tells the program, and goes
  * when nothing is unfinished any more: at the latest when the core has given up on every peer. It
- * lingers a moment for the peer's FIN if that has not come, but does not sit out TIME-WAIT, for it
- * holds the device. As long as another process holds a descriptor, the keeper stays.
+ * lingers a moment for the peer's FIN if that has not come, or may have to be acknowledged again since the path has
+ * lost segments: else a peer that we share the loss with would send it in vain for minutes. But it does not sit
+ * out TIME-WAIT, for it holds the device. As long as another process holds a descriptor, the keeper stays.
  */
 #include "state.h"
 
@@ -38,7 +39,6 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#define LINGER (100 * UTCP_MSEC)      /* for the peer's FIN, after the last packet from it */
 #define PATIENCE (15 * 60 * UTCP_SEC) /* without a packet from anybody */
 
 enum { STACK_BYTES = 128 * 1024 };
@@ -97,7 +97,7 @@ static utcp_time stays_until(void)
     utcp_population(engine.stack, &population);
     if (population.unfinished || traffic_waiting() || utcp_output_pending(engine.stack))
         return engine.last_input + PATIENCE;
-    return population.half_closed ? engine.last_input + LINGER : 0;
+    return population.linger ? engine.last_input + population.linger : 0;
 }
 
 static _Noreturn void keep(void)

@@ -844,6 +844,9 @@ void tcp_enter_time_wait(struct utcp_conn *conn);
 /* ns that an orphan waits for the peer's FIN, as the user or the setting has it. */
 uint64_t tcp_fin_wait2(const struct utcp_conn *conn);
 
+/* ns in which the peer's FIN comes although it, or our ACK of it, was lost. */
+uint64_t tcp_fin_again(const struct utcp_conn *conn);
+
 /* The user is gone and the peer has not said FIN: waits for it so long, or does not and resets. */
 void tcp_start_fin_wait2_orphan(struct utcp_conn *conn);
 

@@ -113,12 +113,17 @@ uint64_t tcp_fin_wait2(const struct utcp_conn *conn)
     return conn->fin_wait2 == UINT64_MAX ? conn->stack->settings.fin_wait2 : conn->fin_wait2;
 }
 
-/* As Linux (tcp_fin_time()): a FIN that is lost once, and goes again, must be in time. Nobody is left to
- * send keep-alives for. */
+/* As Linux (tcp_fin_time()): a FIN that is lost once, and goes again, must be in time. */
+uint64_t tcp_fin_again(const struct utcp_conn *conn)
+{
+    return 4 * conn->rtt.rto - conn->rtt.rto / 2;
+}
+
+/* Nobody is left to send keep-alives for. */
 void tcp_start_fin_wait2_orphan(struct utcp_conn *conn)
 {
     uint64_t time = tcp_fin_wait2(conn);
-    uint64_t least = 4 * conn->rtt.rto - conn->rtt.rto / 2;
+    uint64_t least = tcp_fin_again(conn);
 
     if (time == 0) {
         tcp_output_reset(conn);

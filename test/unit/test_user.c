@@ -411,6 +411,40 @@ static void the_population_tells_who_has_something_to_say(void **state)
     utcp_population(world.stack, &population);
     assert_int_equal(population.connections, 1);
     assert_int_equal(population.unfinished, 0);
+    assert_int_equal(population.linger, 0);
+}
+
+static void the_population_tells_how_long_a_lost_fin_takes(void **state)
+{
+    struct utcp_population population;
+
+    (void)state;
+    established_client(plain_peer(WIN));
+    close_conn();
+    inject(A, 1, 2, WIN, 0);
+    drop_sent();
+    expect_state(TCP_FIN_WAIT_2);
+    utcp_population(world.stack, &population);
+    assert_int_equal(population.unfinished, 0);
+    assert_true(population.linger > 3 * world.conn->rtt.rto);
+}
+
+static void the_population_tells_that_a_lost_ack_may_be_asked_for_again(void **state)
+{
+    struct utcp_population population;
+
+    (void)state;
+    established_client(plain_peer(WIN));
+    inject(A, 101, 1, WIN, 100);
+    inject(A, 1, 1, WIN, 100);
+    read_bytes(200);
+    close_conn();
+    inject(FA, 201, 2, WIN, 0);
+    drop_sent();
+    expect_state(TCP_TIME_WAIT);
+    utcp_population(world.stack, &population);
+    assert_int_equal(population.unfinished, 0);
+    assert_true(population.linger > 3 * world.conn->rtt.rto);
 }
 
 /* ---- events ---- */
@@ -539,6 +573,8 @@ int main(int argc, char *argv[])
         TEST(the_time_spent_on_waiting_for_a_window_runs_until_now),
         TEST(a_full_buffer_limits_only_a_window_that_would_take_more),
         TEST(the_population_tells_who_has_something_to_say),
+        TEST(the_population_tells_how_long_a_lost_fin_takes),
+        TEST(the_population_tells_that_a_lost_ack_may_be_asked_for_again),
         TEST(each_arrival_is_an_event),
         TEST(a_bare_ack_is_no_event_while_there_is_room),
         TEST(a_closed_socket_makes_no_events),
