@@ -84,9 +84,12 @@ sent_hello() {
     inside ss -Htn state established "sport = :5000" | grep -qE '^0 +0 '
 }
 
-@test "a peer whose FIN is lost, and its tail loss probe too, is not left alone with it" {
-    inside nft 'table ip losing { chain out { type filter hook output priority 0;
-        tcp sport 5000 tcp flags & fin == fin numgen inc mod 3 < 2 counter drop; }; }'
+@test "a peer at the other end of a bad link is not left alone with its FIN" {
+    # Lost are our text, their FIN, and its tail loss probe.
+    inside nft 'table ip losing {
+        chain in { type filter hook input priority 0; tcp dport 5000 tcp flags & psh == psh numgen inc mod 3 < 1 drop; };
+        chain out { type filter hook output priority 0;
+            tcp sport 5000 tcp flags & fin == fin numgen inc mod 3 < 2 counter drop; }; }'
     # It acknowledges ours before it says its own.
     start server perl -MSocket -e '
         socket(L, PF_INET, SOCK_STREAM, 0); bind(L, sockaddr_in(5000, INADDR_ANY)) or die $!; listen(L, 1);
@@ -95,7 +98,7 @@ sent_hello() {
     # shellcheck disable=SC2016
     ours perl -MSocket -e '
         socket(S, PF_INET, SOCK_STREAM, 0) or die $!;
-        connect(S, sockaddr_in(5000, inet_aton($ARGV[0]))) or die $!' $KERNEL
+        connect(S, sockaddr_in(5000, inet_aton($ARGV[0]))) or die $!; syswrite(S, "text")' $KERNEL
     wait "$server"
     wait_until 20 nobody_says_fin
     inside nft list table ip losing | grep -q 'counter packets 2 '
