@@ -126,7 +126,8 @@ static bool on_engine_thread(void)
  * program waits for events, it sends, and the program goes on; but not while somebody writes much. */
 static void send_here(const struct engine_socket *led, unsigned taken)
 {
-    bool here = (engine.asleep || engine.yields || engine.wrote_much) && !on_engine_thread();
+    bool here = (engine.asleep || engine.looks || engine.yields || engine.wrote_much) &&
+                !on_engine_thread();
 
     engine.wrote_much = false;
 
@@ -149,6 +150,8 @@ void engine_unlock_waking_but(const struct engine_socket *led, unsigned taken)
     wake = engine.asleep && work_waits();
     if (wake)
         engine.asleep = false;
+    else if (engine.looks && work_waits())
+        engine.looks = false;
     engine_unlock();
     if (wake)
         control_wake();
@@ -327,6 +330,7 @@ void engine_turn(void)
     engine_collect();
     sync_sockets();
     engine_unlock();
+    engine.expects = engine.announced_count > 0;
     mirror_send_announced();
     socket_send_offered();
     if (engine.stack)
@@ -393,6 +397,12 @@ static utcp_time doze(void)
     return engine_now() + DOZE;
 }
 
+bool engine_has_work(void)
+{
+    return engine.readable || engine.dirty || spares_due() ||
+           (traffic_may_send() && !engine.stalled);
+}
+
 /* Decides, under the lock, until when nothing will happen; 0 = there is work now. From then on the
  * program's threads wake this one. */
 static utcp_time fall_asleep(utcp_time until)
@@ -403,7 +413,7 @@ static utcp_time fall_asleep(utcp_time until)
     engine.wakes_at = earliest(engine.wakes_at, engine.tick_at);
     if (engine.stack)
         engine.wakes_at = earliest(engine.wakes_at, utcp_next_deadline(engine.stack));
-    if (engine.readable || engine.dirty || spares_due() || (traffic_may_send() && !engine.stalled))
+    if (engine_has_work())
         return 0;
     engine.asleep = true;
     return engine.wakes_at;
@@ -433,6 +443,8 @@ void engine_wait(utcp_time until)
     struct epoll_event events[EVENTS];
     int count;
 
+    if (engine.expects && lead_look())
+        return;
     engine_lock();
     until = fall_asleep(until);
     engine_unlock();

@@ -16,6 +16,10 @@
  * next, it goes on to look away. If not, it reads what there is and watches the device again; what it finds then was
  * left lying, by somebody who leads no more.
  *
+ * A thread that waits for events, in epoll_wait() say, cannot lead. For it the engine's thread does not go to sleep at once when
+ * it has shown one: the thread will answer, and the peer will answer that. Meanwhile the program's threads send by
+ * themselves, as when it sleeps, and when there is other work they but tell (engine.looks).
+ *
  * The bytes that a leader's own read leaves behind have to show, too, but it will most likely be back for them at
  * once: while the engine's thread yields, that is looked at with the next tick.
  */
@@ -27,6 +31,8 @@
 
 #define TICK (500 * UTCP_USEC)
 #define LONGER (20 * UTCP_USEC)
+#define LONGEST UTCP_MSEC
+#define MOMENT (2 * UTCP_USEC)
 
 enum { SKIP_BITS = 6 };
 
@@ -36,6 +42,25 @@ struct lead {
     unsigned taken;  /* of these what need not show, for the thread takes it away at once */
     uint64_t number; /* of the lead: engine.leader as long as it lasts */
 };
+
+/* ---- looking a little longer ---- */
+
+/* The next packet is often there before a thread could have gone to sleep, be it of a stream or the answer of a peer
+ * on this machine, and a sleep is dear to wake from; so it is looked for a little longer. Each time that this is in
+ * vain twice as many waits go without it, up to 63: who waits for long hardly looks. */
+static bool worth_a_look(struct looks *looks)
+{
+    if (looks->skipped == 0)
+        return true;
+    looks->skipped--;
+    return false;
+}
+
+static void learn(struct looks *looks, bool found)
+{
+    looks->in_vain = found ? 0 : looks->in_vain + 1;
+    looks->skipped = (1u << (looks->in_vain < SKIP_BITS ? looks->in_vain : SKIP_BITS)) - 1;
+}
 
 /* ---- the thread that leads ---- */
 
@@ -75,24 +100,17 @@ static bool begin(struct lead *lead)
     return leads;
 }
 
-/* The next packet is often there before a thread could have gone to sleep, be it of a stream or the answer of a peer
- * on this machine, and a sleep is dear to wake from; so it is looked for a little longer. Each time that this is in
- * vain twice as many waits go without it, up to 63: who waits for long hardly looks. */
 static unsigned look_longer(int device)
 {
     utcp_time until = engine_now() + LONGER;
     unsigned taken;
 
-    if (engine.looks_skipped > 0) {
-        engine.looks_skipped--;
+    if (!worth_a_look(&engine.looks_led))
         return 0;
-    }
     do
         taken = traffic_receive_here(device);
     while (!taken && engine_now() < until);
-    engine.looks_in_vain = taken ? 0 : engine.looks_in_vain + 1;
-    engine.looks_skipped =
-        (1u << (engine.looks_in_vain < SKIP_BITS ? engine.looks_in_vain : SKIP_BITS)) - 1;
+    learn(&engine.looks_led, taken > 0);
     return taken;
 }
 
@@ -227,6 +245,54 @@ bool lead_is_of(const struct engine_socket *socket)
 }
 
 /* ---- the engine's thread ---- */
+
+/* False = there is work already. */
+static bool begin_to_look(void)
+{
+    bool may;
+
+    engine_lock();
+    engine_collect();
+    may = !engine_has_work();
+    engine.looks = may;
+    engine.wakes_at = 0;
+    engine_unlock();
+    return may;
+}
+
+/* Threads that are to run on this processor, such as the one that is to answer, do so first, and that does not count;
+ * but it may not go on for ever, for there are timers. When a packet is there as soon as another thread has run, this
+ * one keeps to a processor that is in use: it had better sleep, and be woken on an idle one. */
+static bool look(void)
+{
+    utcp_time began = engine_now(), last = began, now = began, looked = 0;
+    bool found = false, crowded;
+
+    while (atomic_load(&engine.looks) && looked < LONGER && now < began + LONGEST) {
+        engine.readable = true;
+        found = traffic_receive();
+        if (found)
+            break;
+        sys_call(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+        now = engine_now();
+        looked += now - last < MOMENT ? now - last : MOMENT;
+        last = now;
+    }
+    crowded = looked == MOMENT;
+    learn(&engine.looks_here, found && !crowded);
+    return found;
+}
+
+bool lead_look(void)
+{
+    bool found;
+
+    if (!engine.direct || engine.alone || engine.yields || engine.leader ||
+        !worth_a_look(&engine.looks_here) || !begin_to_look())
+        return false;
+    found = look();
+    return !atomic_exchange(&engine.looks, false) || found;
+}
 
 static void look_away(utcp_time now)
 {

@@ -115,6 +115,12 @@ struct offered {
     struct engine_endpoint remote;
 };
 
+/* Looks for the next packet before a thread goes to sleep. Guesses only. */
+struct looks {
+    atomic_uint in_vain; /* in a row ... */
+    atomic_uint skipped; /* ... and how many are left out */
+};
+
 struct engine {
     struct config config;         /* before the thread starts, then only read */
     uint64_t token;               /* random: tells this process's connections from others' */
@@ -125,6 +131,7 @@ struct engine {
     struct engine_socket *free_sockets;
     struct engine_socket *dirty;
     bool asleep;        /* the thread waits, or is about to, and must be woken for work */
+    atomic_bool looks;  /* ... or does not wait yet, and needs but be told */
     utcp_time wakes_at; /* by itself */
     struct engine_socket *spares, *taken; /* spares.c; spares_count: of the former */
     int spares_count;
@@ -163,18 +170,17 @@ struct engine {
     unsigned spares_missed; /* how often there was none */
     int link;               /* tells of changes of the interface, -1 = nobody does */
     bool readable;          /* the device has more */
+    bool doubts;            /* ... but it was a leader's to read */
     struct engine_socket *announced[ANNOUNCED_MOST]; /* whose program's ends get a byte */
     unsigned announced_count;
     int ends[ENDS_MOST]; /* to be closed */
     unsigned ends_count;
     struct offered offered[OFFERED_MOST]; /* connections that go through listeners' pairs */
     unsigned offered_count;
-    /* Of leaders; guesses only. */
-    size_t batch_bytes;        /* read in one go */
-    atomic_uint looks_in_vain; /* for the next packet, in a row ... */
-    atomic_uint looks_skipped; /* ... and how many are left out */
-    bool doubts;               /* ... but it was a leader's to read */
-    utcp_time tick_at;         /* when to look at the leader again */
+    bool expects; /* it has shown a thread that waits for events one that it will answer */
+    struct looks looks_here, looks_led; /* of this thread and of leaders */
+    size_t batch_bytes;                 /* read in one go by a leader; a guess only */
+    utcp_time tick_at;                  /* when to look at the leader again */
     uint64_t steps_seen;
     bool stalled;       /* the device takes no more: the frame waits */
     bool frame_ready;   /* frame is to be written */
@@ -241,6 +247,9 @@ int engine_watch(int fd, uint32_t events, void *tag);
  * thread. */
 void engine_turn(void);
 void engine_wait(utcp_time until);
+
+/* Something is to be done before the thread may wait. Under the lock, on the engine's thread. */
+bool engine_has_work(void);
 
 /* Handles what has happened to descriptors up to now, but for requests. On the engine's thread. */
 void engine_catch_up(void);
@@ -531,6 +540,9 @@ bool traffic_waiting(void);
 
 /* Settles whether the device is the engine's thread's to read now. On that thread, without the lock. */
 void lead_settle(void);
+
+/* Looks a little for packets before that thread goes to sleep; true = there is something to do. On it, without the lock. */
+bool lead_look(void);
 
 /* Says whether anything was read then: if so where nothing should have been, nobody leads. */
 void lead_doubt(bool found);
