@@ -194,6 +194,7 @@ struct engine {
     struct utcp_packet packet;
     struct device_frame frame;
     struct device_input *input;
+    uint8_t *train; /* several packets, NULL where the device has offload */
     uint8_t *cut;
     char why[WHY_BYTES]; /* the device cannot be opened: read by who asked, once answered */
 };

@@ -26,7 +26,7 @@
 #include <string.h>
 
 /* Packets in one go before the other direction, the clock and the sockets get their turn. */
-enum { BATCH = 64 };
+enum { BATCH = 64, TRAIN = 32 };
 
 /* As much as a program that waits for it should find in its cache. */
 #define BATCH_BYTES (512u << 10)
@@ -102,7 +102,10 @@ int traffic_open(void)
         engine.input = sys_map(sizeof *engine.input);
     if (!engine.cut)
         engine.cut = sys_map(DEVICE_PACKET_MAX);
-    error = engine.input && engine.cut ? open_capture() : -ENOMEM;
+    if (!engine.train && !engine.device.offload)
+        engine.train = sys_map((size_t)2 * DEVICE_PACKET_MAX);
+    error = engine.input && engine.cut && (engine.train || engine.device.offload) ? open_capture()
+                                                                                  : -ENOMEM;
     if (!error)
         error = open_impairment();
     if (error) {
@@ -194,6 +197,36 @@ static long receive_expected(int fd, size_t header_len, struct utcp_slice text)
     return len;
 }
 
+/* Packets of a device without offload are small: as many as wait are read one behind the other, and handed in
+ * together. False when fewer wait than might have been read. */
+static bool receive_train(int fd, int *count)
+{
+    const uint8_t *packet = engine.train;
+    uint32_t lens[TRAIN];
+    size_t used = 0;
+    int cars = 0;
+    utcp_time now;
+    long len = 0;
+
+    while (cars < TRAIN && used < DEVICE_PACKET_MAX) {
+        len = sys_read(fd, engine.train + used, DEVICE_PACKET_MAX);
+        if (len <= 0)
+            break;
+        lens[cars++] = (uint32_t)len;
+        used += (size_t)len;
+    }
+    if (cars > 0) {
+        now = engine_now();
+        note_arrival(used, now);
+        engine_lock();
+        for (int i = 0; i < cars; packet += lens[i++])
+            utcp_input(engine.stack, packet, lens[i], 0, now);
+        engine_unlock();
+    }
+    *count += cars;
+    return len > 0 || len == -EINTR;
+}
+
 /* Reads one packet; false when none waits. */
 static bool receive_one(int fd)
 {
@@ -232,6 +265,18 @@ static void receive_impaired(void)
         hand_in(packet, len, flags, now);
 }
 
+/* Reads some packets and counts them; false when no more wait. */
+static bool receive_some(int fd, int *count)
+{
+    bool more;
+
+    if (engine.direct && !engine.device.offload)
+        return receive_train(fd, count);
+    more = receive_one(fd);
+    *count += more;
+    return more;
+}
+
 /* The order of packets is kept, and the buffer is one thread's at a time. */
 static void input_lock(void)
 {
@@ -255,10 +300,8 @@ bool traffic_receive(void)
     int count = 0;
 
     input_lock();
-    while (engine.readable && count < BATCH) {
-        engine.readable = receive_one(engine.device.fd);
-        count += engine.readable;
-    }
+    while (engine.readable && count < BATCH)
+        engine.readable = receive_some(engine.device.fd, &count);
     if (engine.impair_in)
         receive_impaired();
     input_unlock();
@@ -267,14 +310,14 @@ bool traffic_receive(void)
 
 unsigned traffic_receive_here(int fd)
 {
-    unsigned count = 0;
+    int count = 0;
 
     input_lock();
     engine.batch_bytes = 0;
-    while (count < BATCH && engine.batch_bytes < BATCH_BYTES && receive_one(fd))
-        count++;
+    while (count < BATCH && engine.batch_bytes < BATCH_BYTES && receive_some(fd, &count))
+        ;
     input_unlock();
-    return count;
+    return (unsigned)count;
 }
 
 /* ---- outward ---- */
