@@ -36,7 +36,8 @@ struct spare_rings {
     struct spare_ring {
         uint8_t *memory;
         size_t size;
-    } rings[SPARE_RINGS_MAX];
+    } rings[SPARE_RINGS_MAX]; /* the oldest first */
+    size_t bytes;
     size_t count;
 };
 

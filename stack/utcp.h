@@ -530,6 +530,10 @@ struct utcp_population {
 
 void utcp_population(const struct utcp_stack *stack, struct utcp_population *population);
 
+/* Memory in bytes that is kept for the buffers of connections to come; and gives it back to the allocator. */
+size_t utcp_spare_bytes(const struct utcp_stack *stack);
+void utcp_trim(struct utcp_stack *stack);
+
 /* The name of a state as RFC 9293 writes it, for example "SYN-RECEIVED". */
 const char *tcp_state_name(enum tcp_state state);
 

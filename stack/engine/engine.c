@@ -36,6 +36,7 @@ enum {
 };
 
 #define DOZE (20 * UTCP_MSEC) /* less than an ACK may be delayed */
+#define QUIET UTCP_SEC
 
 #define SIGNAL_BIT(signal) (UINT64_C(1) << ((signal)-1))
 
@@ -397,6 +398,19 @@ static utcp_time doze(void)
     return engine_now() + DOZE;
 }
 
+/* When to give back what memory there is to spare; done if no packet has come for a while. */
+static utcp_time trim(void)
+{
+    utcp_time when = engine.last_input + QUIET;
+
+    if (!engine.stack || utcp_spare_bytes(engine.stack) == 0)
+        return UTCP_NEVER;
+    if (engine_now() < when)
+        return when;
+    utcp_trim(engine.stack);
+    return UTCP_NEVER;
+}
+
 bool engine_has_work(void)
 {
     return engine.readable || engine.dirty || spares_due() ||
@@ -407,7 +421,7 @@ bool engine_has_work(void)
  * program's threads wake this one. */
 static utcp_time fall_asleep(utcp_time until)
 {
-    until = earliest(until, doze());
+    until = earliest(earliest(until, doze()), trim());
     engine_collect();
     engine.wakes_at = earliest(earliest(until, engine.retry_at), traffic_deadline());
     engine.wakes_at = earliest(engine.wakes_at, engine.tick_at);

@@ -186,7 +186,7 @@ struct engine {
     bool frame_ready;   /* frame is to be written */
     bool packet_active; /* packet is being written or cut */
     size_t packet_cut;  /* how far */
-    utcp_time last_input;
+    _Atomic utcp_time last_input;
     struct device device;
     struct pcapng capture;
     struct impair *impair_in, *impair_out; /* NULL = a perfect link */

@@ -9,7 +9,8 @@
  * work is the same among ten thousand.
  *
  * What was given back, and what a closed connection leaves, is kept for the next one, the last first: it is in the
- * processor's cache still.
+ * processor's cache still, and to have the kernel take pages away and bring others is dearer than to fill them. In
+ * quiet times the user gives all that to the kernel (utcp_trim()).
  */
 #include "stack.h"
 #include "tcp/tcb.h"
@@ -17,7 +18,15 @@
 #define HOLDERS_USUALLY 64
 #define LOOKED_AT 2
 
-#define SPARE_BYTES_MOST (256 * 1024)
+#define STREAM_BYTES (256 * 1024)    /* a larger ring is one of a connection that streams */
+#define SPARE_BYTES_MOST (32u << 20) /* of all that are kept for the next */
+
+static void remove_spare(struct spare_rings *spare, size_t i)
+{
+    spare->bytes -= spare->rings[i].size;
+    spare->count--;
+    memmove(&spare->rings[i], &spare->rings[i + 1], (spare->count - i) * sizeof(spare->rings[0]));
+}
 
 uint8_t *rings_alloc(struct utcp_stack *stack, size_t size)
 {
@@ -28,9 +37,7 @@ uint8_t *rings_alloc(struct utcp_stack *stack, size_t size)
 
         if (spare->rings[i].size != size)
             continue;
-        spare->count--;
-        memmove(&spare->rings[i], &spare->rings[i + 1],
-                (spare->count - i) * sizeof(spare->rings[0]));
+        remove_spare(spare, i);
         return memory;
     }
     return stack_alloc(stack, size);
@@ -41,8 +48,7 @@ static void free_oldest(struct utcp_stack *stack)
     struct spare_rings *spare = &stack->spare_rings;
 
     stack_free(stack, spare->rings[0].memory, spare->rings[0].size);
-    spare->count--;
-    memmove(&spare->rings[0], &spare->rings[1], spare->count * sizeof(spare->rings[0]));
+    remove_spare(spare, 0);
 }
 
 void rings_free(struct utcp_stack *stack, uint8_t *memory, size_t size)
@@ -55,15 +61,26 @@ void rings_free(struct utcp_stack *stack, uint8_t *memory, size_t size)
         stack_free(stack, memory, size);
         return;
     }
-    if (spare->count == SPARE_RINGS_MAX)
+    while (spare->count == SPARE_RINGS_MAX || spare->bytes + size > SPARE_BYTES_MOST)
         free_oldest(stack);
     spare->rings[spare->count++] = (struct spare_ring){memory, size};
+    spare->bytes += size;
 }
 
 void rings_free_spare(struct utcp_stack *stack)
 {
     while (stack->spare_rings.count > 0)
         free_oldest(stack);
+}
+
+size_t utcp_spare_bytes(const struct utcp_stack *stack)
+{
+    return stack->spare_rings.bytes;
+}
+
+void utcp_trim(struct utcp_stack *stack)
+{
+    rings_free_spare(stack);
 }
 
 static void drop(struct utcp_conn *conn, struct ring *ring)
@@ -109,7 +126,7 @@ static bool holds(const struct utcp_conn *conn)
 void rings_review(struct utcp_conn *conn)
 {
     if (conn->stack->holder_count <= HOLDERS_USUALLY || !list_linked(&conn->holder_link) ||
-        conn->snd_buf.size > SPARE_BYTES_MOST || conn->rcv_buf.size > SPARE_BYTES_MOST)
+        conn->snd_buf.size > STREAM_BYTES || conn->rcv_buf.size > STREAM_BYTES)
         return;
     give_back(conn);
     if (!holds(conn))

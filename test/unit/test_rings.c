@@ -136,10 +136,28 @@ static void no_more_than_some_is_kept(void **state)
     for (int i = 0; i < SPARE_RINGS_MAX + 2; i++)
         rings_free(world.stack, memory[i], 65536);
     assert_int_equal(world.memory_bytes, before + SPARE_RINGS_MAX * 65536);
-    memory[0] = rings_alloc(world.stack, 1 << 20);
-    rings_free(world.stack, memory[0], 1 << 20);
-    assert_int_equal(world.memory_bytes, before + SPARE_RINGS_MAX * 65536);
-    rings_free_spare(world.stack);
+    assert_int_equal(utcp_spare_bytes(world.stack), SPARE_RINGS_MAX * 65536);
+    utcp_trim(world.stack);
+    assert_int_equal(world.memory_bytes, before);
+}
+
+static void the_oldest_makes_room_for_a_large_one(void **state)
+{
+    uint8_t *small, *large;
+    size_t before;
+
+    (void)state;
+    start_stack();
+    before = world.memory_bytes;
+    small = rings_alloc(world.stack, 65536);
+    large = rings_alloc(world.stack, 32 << 20);
+    rings_free(world.stack, small, 65536);
+    rings_free(world.stack, large, 32 << 20);
+    assert_int_equal(world.memory_bytes, before + (32 << 20));
+    large = rings_alloc(world.stack, 64 << 20);
+    rings_free(world.stack, large, 64 << 20);
+    assert_int_equal(world.memory_bytes, before + (32 << 20));
+    utcp_trim(world.stack);
     assert_int_equal(world.memory_bytes, before);
 }
 
@@ -150,7 +168,7 @@ int main(int argc, char *argv[])
         TEST(who_is_alone_keeps_its_memory),       TEST(what_is_not_read_yet_stays),
         TEST(what_lies_beyond_a_hole_stays),       TEST(what_is_not_acknowledged_yet_stays),
         TEST(where_the_user_may_be_writing_stays), TEST(the_next_one_gets_what_was_in_use_last),
-        TEST(no_more_than_some_is_kept),
+        TEST(no_more_than_some_is_kept),           TEST(the_oldest_makes_room_for_a_large_one),
     };
 
     select_test(argc, argv);
