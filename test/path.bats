@@ -89,29 +89,44 @@ sent_below() {
     cmp received "$BATS_FILE_TMPDIR/file"
 }
 
-# slowly FILE: in pieces, so that it takes two seconds.
-slowly() {
-    local i
-    for ((i = 0; i < 20; i++)); do
-        tail -c +$((i * 250000 + 1)) "$1" | head -c 250000
-        sleep 0.1
+# The file in thirds: the second waits for the file "narrow", and the third for "wide"; but a little comes all the
+# time, so that who sends it makes calls, and what the library logs is written.
+in_thirds() {
+    local signal
+    for signal in narrow wide; do
+        head -c 1500000
+        until [[ -e $signal ]]; do
+            head -c 1000
+            sleep 0.05
+        done
     done
+    cat
+}
+
+# has_received BYTES
+has_received() {
+    (($(stat -c %s received) >= $1))
 }
 
 @test "a device whose MTU changes in flight is obeyed, down and up" {
     far_receives received
-    slowly "$BATS_FILE_TMPDIR/file" |
-        UTCP_PCAP=$PWD/mtu.pcapng UTCP_SET=offload=0 ours nc -N $FAR 5000 3>&- &
+    in_thirds <"$BATS_FILE_TMPDIR/file" |
+        UTCP_LOG=info UTCP_PCAP=$PWD/mtu.pcapng UTCP_SET=offload=0 ours nc -N $FAR 5000 2>log 3>&- &
     local sender=$!
-    sleep 0.7
+    wait_until 60 has_received 1500000
     inside ip link set utcp0 mtu 1280
-    sleep 0.7
+    wait_until 60 grep -q 'mtu 1280$' log
+    touch narrow
+    wait_until 60 has_received 3000000
     inside ip link set utcp0 mtu 1500
+    wait_until 60 grep -q 'mtu 1500$' log
+    touch wide
     wait $sender "$receiver"
     cmp received "$BATS_FILE_TMPDIR/file"
     assert [ "$(packets mtu.pcapng "ip.src == $STACK && ip.len == 1280")" -gt 100 ]
     assert [ "$(packets mtu.pcapng "ip.src == $STACK && ip.len == 1500")" -gt 100 ]
-    assert_equal "$(packets mtu.pcapng tcp.analysis.retransmission)" 0
+    # On a busy machine a tail loss probe may be in vain.
+    assert [ "$(packets mtu.pcapng tcp.analysis.retransmission)" -lt 10 ]
 }
 
 @test "a ping in fragments comes back in fragments" {
