@@ -31,6 +31,7 @@
 
 enum {
     EVENTS = 64,
+    LATE_BATCHES = 16,
     SIGNAL_CANCEL = 32, /* glibc's own */
     SIGNAL_SETXID = 33,
 };
@@ -315,19 +316,32 @@ static void retry(utcp_time now)
     }
 }
 
+/* A time-out is none when the answer has come and only waits to be read: on a busy machine this thread may be late. */
+static void advance(void)
+{
+    utcp_time now = engine_now();
+
+    if (utcp_next_deadline(engine.stack) <= now && !engine.yields && !engine.leader) {
+        engine_unlock();
+        engine.readable = true;
+        for (int i = 0; i < LATE_BATCHES && engine.readable; i++)
+            traffic_receive();
+        now = engine_now();
+        engine_lock();
+    }
+    utcp_advance(engine.stack, now);
+}
+
 void engine_turn(void)
 {
-    utcp_time now;
-
     if (engine.stack) {
         lead_settle();
         lead_doubt(traffic_receive());
     }
-    now = engine_now();
     engine_lock();
     if (engine.stack)
-        utcp_advance(engine.stack, now);
-    retry(now);
+        advance();
+    retry(engine_now());
     engine_collect();
     sync_sockets();
     engine_unlock();
