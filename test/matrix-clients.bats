@@ -513,9 +513,14 @@ as_postgres() {
 
 # ---- iperf3 ----
 
+# reports OPTIONS...: fails while the server is not done with who came before.
+reports() {
+    client iperf3 -c $KERNEL -J "$@" >report
+}
+
 # measures OPTIONS...: a transfer after which both ends agree on how much there was.
 measures() {
-    client iperf3 -c $KERNEL -J "$@" >report
+    wait_until 60 reports "$@"
     run -0 python3 -c '
 import json
 end = json.load(open("report"))["end"]

@@ -350,7 +350,8 @@ static int refuse_errno(struct opening *o, int error, const char *name)
     }
 }
 
-/* Names the holder of a busy device. Returns true when it will be free soon: keepers go. */
+/* Names the holder of a busy device. Returns true when it will be free soon: keepers go, and so has perhaps who is not
+ * found any more. */
 static bool refuse_busy(struct opening *o, const char *name, char *holders, size_t size)
 {
     size_t used = strlen(holders);
@@ -364,7 +365,7 @@ static bool refuse_busy(struct opening *o, const char *name, char *holders, size
         snprintf(holders + used, size - used, "%s%s is held by %s", used ? ", " : "", name,
                  holder.name);
     refuse(o, -EBUSY, "one more, as root: sudo utcp setup", "%s (EBUSY)", holders);
-    return strcmp(holder.name, keeper_name) == 0;
+    return strcmp(holder.name, keeper_name) == 0 || (!holder.pid && o->patient);
 }
 
 /* The device of exactly that name. */
