@@ -699,11 +699,9 @@ static bool had_losses(const struct utcp_conn *conn)
 
 static uint64_t linger(const struct utcp_conn *conn)
 {
-    if (conn->state != TCP_FIN_WAIT_2 && conn->state != TCP_TIME_WAIT)
-        return 0;
-    if (had_losses(conn))
+    if (conn->state == TCP_FIN_WAIT_2 || (conn->state == TCP_TIME_WAIT && had_losses(conn)))
         return tcp_fin_again(conn);
-    return conn->state == TCP_FIN_WAIT_2 ? conn->rtt.rto / 2 : 0;
+    return 0;
 }
 
 void utcp_population(const struct utcp_stack *stack, struct utcp_population *population)

@@ -519,8 +519,8 @@ const struct utcp_counters *utcp_counters(const struct utcp_stack *stack);
  *
  * connections   all there are
  * unfinished    have data or a FIN that the peer has not acknowledged
- * linger        ns that the peer's FIN may still take to come: much longer, and even if it has come, where segments
- *               got lost or came late, for then it may come again. 0 = nobody waits for us
+ * linger        ns that the peer's FIN may still take to come, even if it has come where segments got lost or came late,
+ *               for then it may come again. 0 = nobody waits for us
  */
 struct utcp_population {
     uint32_t connections;

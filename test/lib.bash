@@ -248,7 +248,8 @@ capture_stop() {
 
 # both_fins FILE
 both_fins() {
-    [ "$(packets "$1" 'tcp.flags.fin == 1')" -ge 2 ]
+    [ "$(packets "$1" "ip.src == $STACK && tcp.flags.fin == 1")" -gt 0 ] &&
+        [ "$(packets "$1" "ip.src == $KERNEL && tcp.flags.fin == 1")" -gt 0 ]
 }
 
 # packets FILE FILTER [OPTIONS]: how many packets of a capture match a display filter.

@@ -39,8 +39,8 @@ enum {
     TCP_CHECKSUM_OFFSET = 16,
     TCP_FLAGS_OFFSET = 13,
     TCP_CWR_FLAG = 128,
-    KEEPER_WAIT_MS = 3000,    /* for a device, when this process may not make one */
-    KEEPER_PATIENCE_MS = 250, /* before it makes one; keepers mostly go at once */
+    KEEPER_WAIT_MS = 3000,     /* for a device, when this process may not make one */
+    KEEPER_PATIENCE_MS = 1000, /* before it makes one; keepers mostly go at once */
     KEEPER_POLL_MS = 20,
     LINK_WAIT_MS = 1000, /* mostly none */
 };
