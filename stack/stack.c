@@ -149,7 +149,7 @@ void utcp_destroy(struct utcp_stack *stack)
         stack_free(stack, reply->packet, reply->len);
     }
     fragments_drop_all(stack);
-    rings_free_spare(stack);
+    utcp_trim(stack);
     stack_free(stack, stack->by_tuple, stack->by_tuple_size * sizeof(struct utcp_conn *));
     stack_free(stack, stack->deadlines.nodes, stack->deadlines_size * sizeof(struct heap_node *));
     stack_free(stack, stack, sizeof(*stack));
@@ -709,9 +709,10 @@ void utcp_population(const struct utcp_stack *stack, struct utcp_population *pop
     *population = (struct utcp_population){.connections = (uint32_t)stack->conns};
     for (const struct list *link = stack->all.next; link != &stack->all; link = link->next) {
         const struct utcp_conn *conn = list_entry(link, struct utcp_conn, all_link);
+        uint64_t needed = linger(conn);
 
         population->unfinished += unfinished(conn);
-        if (population->linger < linger(conn))
-            population->linger = linger(conn);
+        if (needed > population->linger)
+            population->linger = needed;
     }
 }

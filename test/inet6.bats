@@ -116,10 +116,9 @@ counted() {
 
 @test "iperf3 -s as it is serves the kernel's iperf3" {
     start_ours server iperf3 -s -p 5301 >log 2>&1
-    wait_until 20 inside iperf3 -c $STACK -p 5301 -n 100K
-    wait_until 60 inside iperf3 -c $STACK -p 5301 -n 20M
-    wait_until 60 inside iperf3 -c $STACK -p 5301 -n 20M -R
-    wait_until 60 inside iperf3 -c $STACK -p 5301 -n 20M -P 4
+    once_it_listens inside iperf3 -c $STACK -p 5301 -n 20M
+    once_it_listens inside iperf3 -c $STACK -p 5301 -n 20M -R
+    once_it_listens inside iperf3 -c $STACK -p 5301 -n 20M -P 4
     assert [ ! "$(inside ss -Hltn 'sport = :5301')" ]
     kill "$server"
     run -0 cat log

@@ -154,6 +154,17 @@ wait_until() {
     done
 }
 
+# once_it_listens COMMAND...: iperf3 as a client. Its server stops listening for a moment after each client, and refuses a
+# second one; that is tried again, and nothing else. (With -J it is a success.) Leaves what it says in $output.
+once_it_listens() {
+    local limit=$((SECONDS + 60))
+    while
+        run "$@"
+        [[ $output == *'unable to connect'* || $output == *'server is busy'* ]] && ((SECONDS < limit))
+    do sleep 0.05; done
+    assert_success
+}
+
 # kernel_listens PORT
 kernel_listens() {
     inside ss -Hltn "sport = :$1" | grep -q .

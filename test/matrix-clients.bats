@@ -513,14 +513,10 @@ as_postgres() {
 
 # ---- iperf3 ----
 
-# reports OPTIONS...: fails while the server is not done with who came before.
-reports() {
-    client iperf3 -c $KERNEL -J "$@" >report
-}
-
 # measures OPTIONS...: a transfer after which both ends agree on how much there was.
 measures() {
-    wait_until 60 reports "$@"
+    once_it_listens client iperf3 -c $KERNEL -J "$@"
+    echo "$output" >report
     run -0 python3 -c '
 import json
 end = json.load(open("report"))["end"]

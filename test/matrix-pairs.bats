@@ -114,17 +114,12 @@ END
     pair ssh pass sshd bridged
 }
 
-# transfers OPTIONS
-transfers() {
-    # shellcheck disable=SC2086
-    near iperf3 -c $THERE -n 100M -J $1 >report
-}
-
 @test "iperf3 and iperf3" {
     server iperf3 iperf3 -s -B $THERE
     for options in '' -R '-P 8'; do
-        # A server that is not there yet, or not done yet with who came before, refuses.
-        wait_until 60 transfers "$options"
+        # shellcheck disable=SC2086
+        once_it_listens near iperf3 -c $THERE -n 100M -J $options
+        echo "$output" >report
         run -0 python3 -c 'import json; print(json.load(open("report"))["end"]["sum_received"]["bytes"] >= 10000000)'
         assert_output True
     done

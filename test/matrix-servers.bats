@@ -190,11 +190,10 @@ END
 
 @test "iperf3 -s, with streams in both directions" {
     server iperf3 iperf3 -s -B $STACK
-    # A server that is not done yet with who came before refuses the next, whosever its TCP is.
-    wait_until 60 inside iperf3 -c $STACK -n 10M
-    wait_until 60 inside iperf3 -c $STACK -n 10M -R
-    wait_until 60 inside iperf3 -c $STACK -n 10M -P 8
-    wait_until 60 inside iperf3 -c $STACK -t 1 --bidir
+    once_it_listens inside iperf3 -c $STACK -n 10M
+    once_it_listens inside iperf3 -c $STACK -n 10M -R
+    once_it_listens inside iperf3 -c $STACK -n 10M -P 8
+    once_it_listens inside iperf3 -c $STACK -t 1 --bidir
     cell 'iperf3 -s' server kernel pass
 }
 

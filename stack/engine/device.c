@@ -42,6 +42,7 @@ enum {
     KEEPER_WAIT_MS = 3000,     /* for a device, when this process may not make one */
     KEEPER_PATIENCE_MS = 1000, /* before it makes one; keepers mostly go at once */
     KEEPER_POLL_MS = 20,
+    VANISHED_MS = 100,   /* for a holder that is not found any more to have let go */
     LINK_WAIT_MS = 1000, /* mostly none */
 };
 
@@ -55,7 +56,7 @@ struct opening {
     struct device *device;
     int control;  /* a socket for the interface requests */
     bool capable; /* CAP_NET_ADMIN is raised */
-    bool patient; /* rather waits for a keeper's device than makes another */
+    int waited_ms;
     bool offload; /* wanted */
     char *why;
     size_t why_size;
@@ -350,8 +351,8 @@ static int refuse_errno(struct opening *o, int error, const char *name)
     }
 }
 
-/* Names the holder of a busy device. Returns true when it will be free soon: keepers go, and so has perhaps who is not
- * found any more. */
+/* Names the holder of a busy device. Returns true when it will be free soon: keepers go, and who is not found has
+ * perhaps gone. */
 static bool refuse_busy(struct opening *o, const char *name, char *holders, size_t size)
 {
     size_t used = strlen(holders);
@@ -365,7 +366,7 @@ static bool refuse_busy(struct opening *o, const char *name, char *holders, size
         snprintf(holders + used, size - used, "%s%s is held by %s", used ? ", " : "", name,
                  holder.name);
     refuse(o, -EBUSY, "one more, as root: sudo utcp setup", "%s (EBUSY)", holders);
-    return strcmp(holder.name, keeper_name) == 0 || (!holder.pid && o->patient);
+    return strcmp(holder.name, keeper_name) == 0 || (!holder.pid && o->waited_ms < VANISHED_MS);
 }
 
 /* The device of exactly that name. */
@@ -428,7 +429,7 @@ static int open_pooled(struct opening *o, bool *soon)
 {
     char name[IF_NAMESIZE];
     int error = open_existing(o, soon);
-    bool waits = *soon && o->patient;
+    bool waits = *soon && o->waited_ms < KEEPER_PATIENCE_MS;
 
     if (!error || (error != -ENODEV && (!o->capable || waits)))
         return error;
@@ -483,11 +484,10 @@ int device_open(struct device *device, const struct config *config, char *why, s
     if (o.control < 0)
         return refuse_errno(&o, o.control, "a socket for requests");
     o.capable = set_capability(CAP_SET);
-    o.patient = true;
     error = choose(&o, &soon);
-    for (int waited = 0; error && soon && waited < KEEPER_WAIT_MS; waited += KEEPER_POLL_MS) {
+    while (error && soon && o.waited_ms < KEEPER_WAIT_MS) {
         sys_sleep(KEEPER_POLL_MS * UTCP_MSEC);
-        o.patient = waited < KEEPER_PATIENCE_MS;
+        o.waited_ms += KEEPER_POLL_MS;
         error = choose(&o, &soon);
     }
     set_capability(CAP_CLEAR);

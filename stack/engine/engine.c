@@ -316,11 +316,14 @@ static void retry(utcp_time now)
     }
 }
 
-/* A time-out is none when the answer has come and only waits to be read: on a busy machine this thread may be late. */
-static void advance(void)
+/* Lets time pass, up to now. A time-out is none when the answer has come and only waits to be read: on a busy machine this
+ * thread may be late. */
+static utcp_time advance(void)
 {
     utcp_time now = engine_now();
 
+    if (!engine.stack)
+        return now;
     if (utcp_next_deadline(engine.stack) <= now && !engine.yields && !engine.leader) {
         engine_unlock();
         engine.readable = true;
@@ -330,6 +333,7 @@ static void advance(void)
         engine_lock();
     }
     utcp_advance(engine.stack, now);
+    return now;
 }
 
 void engine_turn(void)
@@ -339,9 +343,7 @@ void engine_turn(void)
         lead_doubt(traffic_receive());
     }
     engine_lock();
-    if (engine.stack)
-        advance();
-    retry(engine_now());
+    retry(advance());
     engine_collect();
     sync_sockets();
     engine_unlock();

@@ -16,9 +16,9 @@
  * next, it goes on to look away. If not, it reads what there is and watches the device again; what it finds then was
  * left lying, by somebody who leads no more.
  *
- * A thread that waits for events, in epoll_wait() say, cannot lead. For it the engine's thread does not go to sleep at once when
- * it has shown one: the thread will answer, and the peer will answer that. Meanwhile the program's threads send by
- * themselves, as when it sleeps, and when there is other work they but tell (engine.looks).
+ * A thread that waits for events, in epoll_wait() say, cannot lead. For it the engine's thread does not go to sleep at
+ * once when it has shown one: the thread will answer, and the peer will answer that. Meanwhile the program's threads
+ * send by themselves, as when it sleeps, and when there is other work they but tell (engine.looks).
  *
  * The bytes that a leader's own read leaves behind have to show, too, but it will most likely be back for them at
  * once: while the engine's thread yields, that is looked at with the next tick.

@@ -104,8 +104,10 @@ int traffic_open(void)
         engine.cut = sys_map(DEVICE_PACKET_MAX);
     if (!engine.train && !engine.device.offload)
         engine.train = sys_map((size_t)2 * DEVICE_PACKET_MAX);
-    error = engine.input && engine.cut && (engine.train || engine.device.offload) ? open_capture()
-                                                                                  : -ENOMEM;
+    if (!engine.input || !engine.cut || (!engine.train && !engine.device.offload))
+        error = -ENOMEM;
+    if (!error)
+        error = open_capture();
     if (!error)
         error = open_impairment();
     if (error) {

@@ -67,12 +67,6 @@ void rings_free(struct utcp_stack *stack, uint8_t *memory, size_t size)
     spare->bytes += size;
 }
 
-void rings_free_spare(struct utcp_stack *stack)
-{
-    while (stack->spare_rings.count > 0)
-        free_oldest(stack);
-}
-
 size_t utcp_spare_bytes(const struct utcp_stack *stack)
 {
     return stack->spare_rings.bytes;
@@ -80,7 +74,8 @@ size_t utcp_spare_bytes(const struct utcp_stack *stack)
 
 void utcp_trim(struct utcp_stack *stack)
 {
-    rings_free_spare(stack);
+    while (stack->spare_rings.count > 0)
+        free_oldest(stack);
 }
 
 static void drop(struct utcp_conn *conn, struct ring *ring)

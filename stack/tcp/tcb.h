@@ -716,7 +716,6 @@ void reassembly_trim(struct utcp_conn *conn);
 /* Not zeroed; size is a power of two. */
 uint8_t *rings_alloc(struct utcp_stack *stack, size_t size);
 void rings_free(struct utcp_stack *stack, uint8_t *memory, size_t size);
-void rings_free_spare(struct utcp_stack *stack);
 
 /* The connection has a buffer from now on; others that have been idle may lose theirs. */
 void rings_hold(struct utcp_conn *conn);

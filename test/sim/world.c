@@ -576,7 +576,7 @@ static void check_host_end(struct host *host)
         world_fail(host->world, "at the end no timer is left");
     if (host->stack->holder_count != 0)
         world_fail(host->world, "at the end nobody has memory for buffers");
-    rings_free_spare(host->stack);
+    utcp_trim(host->stack);
     if (host->live_bytes != own_bytes(host->stack))
         world_fail(host->world, "at the end no memory is left but the stack's own");
 }
