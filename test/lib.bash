@@ -160,6 +160,7 @@ once_it_listens() {
     local limit=$((SECONDS + 60))
     while
         run "$@"
+        # shellcheck disable=SC2154
         [[ $output == *'unable to connect'* || $output == *'server is busy'* ]] && ((SECONDS < limit))
     do sleep 0.05; done
     assert_success

@@ -31,6 +31,7 @@
 
 enum {
     EVENTS = 64,
+    LATE_TRIES = 3,
     LATE_BATCHES = 16,
     SIGNAL_CANCEL = 32, /* glibc's own */
     SIGNAL_SETXID = 33,
@@ -38,6 +39,7 @@ enum {
 
 #define DOZE (20 * UTCP_MSEC) /* less than an ACK may be delayed */
 #define QUIET UTCP_SEC
+#define LATE UTCP_MSEC
 
 #define SIGNAL_BIT(signal) (UINT64_C(1) << ((signal)-1))
 
@@ -320,16 +322,20 @@ static void retry(utcp_time now)
  * thread may be late. */
 static utcp_time advance(void)
 {
-    utcp_time now = engine_now();
+    utcp_time now = engine_now(), before = 0;
 
     if (!engine.stack)
         return now;
     if (utcp_next_deadline(engine.stack) <= now && !engine.yields && !engine.leader) {
         engine_unlock();
-        engine.readable = true;
-        for (int i = 0; i < LATE_BATCHES && engine.readable; i++)
-            traffic_receive();
-        now = engine_now();
+        /* Again if it was late once more, while it read. */
+        for (int tries = 0; tries < LATE_TRIES && now - before > LATE; tries++) {
+            before = now;
+            engine.readable = true;
+            for (int i = 0; i < LATE_BATCHES && engine.readable; i++)
+                traffic_receive();
+            now = engine_now();
+        }
         engine_lock();
     }
     utcp_advance(engine.stack, now);
