@@ -75,30 +75,3 @@ connect_and_lose() {
         close(S); print "closed"; exit'
     assert_equal "$(cat told)" closed
 }
-
-@test "answers that came while the program was stopped are no time-outs" {
-    start receiver nc -l 5000 >/dev/null
-    wait_until 20 kernel_listens 5000
-    # shellcheck disable=SC2016
-    UTCP_LOG=summary start_ours sender perl -MSocket -MFcntl -e '
-        socket(S, PF_INET, SOCK_STREAM, 0) or die $!;
-        connect(S, sockaddr_in(5000, inet_aton($ARGV[0]))) or die $!;
-        fcntl(S, F_SETFL, O_NONBLOCK) or die $!;
-        vec($set, fileno(S), 1) = 1; $_ = "x" x 65536;
-        until (-e "enough") { select(undef, $out = $set, undef, undef); syswrite(S, $_) }' $KERNEL 2>log
-    wait_until 20 connection_stands
-    for _ in {1..10}; do
-        sleep 0.1
-        kill -STOP "$sender"
-        sleep 0.5
-        kill -CONT "$sender"
-    done
-    touch enough
-    wait "$sender"
-    run -0 cat log
-    assert_output --partial ', 0 retransmitted (0 time-outs'
-}
-
-connection_stands() {
-    inside ss -Htn state established "sport = :5000" | grep -q .
-}
